@@ -1,0 +1,144 @@
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::{Daemon, Paths};
+use crate::protocol::{
+    ANSWER_MAX, Call, ControlError, Hello, LineBuffer, Request, Response, ServerLine, VERSION,
+};
+
+/// How long a daemon may take over an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A connection to a daemon on which each call waits for its answer.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    input: LineBuffer,
+    daemon: Daemon,
+    last_id: u64,
+}
+
+/// Why a call has no answer, or a bad one.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The daemon does not run.
+    #[error("no {} is running ({}: {error})", daemon.program(), socket.display())]
+    NotRunning {
+        /// Which one.
+        daemon: Daemon,
+        /// Where it was looked for.
+        socket: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The connection broke, or the daemon took too long.
+    #[error("{} does not answer: {error}", daemon.program())]
+    Lost {
+        /// Which one.
+        daemon: Daemon,
+        /// What happened.
+        error: io::Error,
+    },
+    /// The daemon refused.
+    #[error(transparent)]
+    Refused(#[from] ControlError),
+}
+
+impl ClientError {
+    /// What to do about it, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotRunning { daemon, .. } => {
+                let program = daemon.program();
+                Some(format!("start it as root: systemctl start {program}, or: {program} &"))
+            }
+            Self::Lost { .. } => None,
+            Self::Refused(error) => error.hint.clone(),
+        }
+    }
+}
+
+impl Client {
+    /// Connects to a daemon and exchanges greetings; `program` is the caller's own name.
+    ///
+    /// # Errors
+    /// The daemon does not run, does not answer, or speaks another version.
+    pub fn connect(paths: &Paths, daemon: Daemon, program: &str) -> Result<Self, ClientError> {
+        let socket = paths.socket(daemon);
+        let stream = open(&socket).map_err(|error| ClientError::NotRunning { daemon, socket, error })?;
+        let mut client = Self { stream, input: LineBuffer::new(ANSWER_MAX), daemon, last_id: 0 };
+        let hello = Hello { protocol: VERSION, program: program.to_owned() };
+        client.greet(&hello).map_err(|error| client.lost(error))?;
+        Ok(client)
+    }
+
+    /// Makes a request and waits for its answer.
+    ///
+    /// # Errors
+    /// The daemon's own, or [`ClientError::Lost`].
+    pub fn call(&mut self, request: Request) -> Result<Response, ClientError> {
+        self.last_id += 1;
+        let id = self.last_id;
+        let reply = self.exchange(&Call { id, request }).map_err(|error| self.lost(error))?;
+        Ok(reply?)
+    }
+
+    fn greet(&mut self, hello: &Hello) -> io::Result<()> {
+        self.write(&serde_json::to_vec(hello)?)?;
+        let theirs: Hello = self.read()?;
+        if theirs.protocol == VERSION {
+            return Ok(());
+        }
+        let problem = format!("it speaks protocol {}, and this program {VERSION}", theirs.protocol);
+        Err(io::Error::other(problem))
+    }
+
+    fn exchange(&mut self, call: &Call) -> io::Result<Result<Response, ControlError>> {
+        self.write(&serde_json::to_vec(call)?)?;
+        loop {
+            match self.read()? {
+                ServerLine::Reply(reply) if reply.id == call.id || reply.id == 0 => return Ok(reply.result),
+                ServerLine::Reply(_) | ServerLine::Event(_) => {}
+            }
+        }
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        self.stream.write_all(line)?;
+        self.stream.write_all(b"\n")
+    }
+
+    fn read<T: DeserializeOwned>(&mut self) -> io::Result<T> {
+        let mut piece = [0; 64 * 1024];
+        loop {
+            if let Some(line) = self.input.next_line().map_err(io::Error::other)? {
+                return Ok(serde_json::from_slice(line)?);
+            }
+            match self.stream.read(&mut piece)? {
+                0 => return Err(io::Error::other("it closed the connection")),
+                count => self.input.push(&piece[..count]),
+            }
+        }
+    }
+
+    fn lost(&self, error: io::Error) -> ClientError {
+        let error = match error.kind() {
+            io::ErrorKind::WouldBlock => {
+                io::Error::other(format!("nothing came for {} s", PATIENCE.as_secs()))
+            }
+            _ => error,
+        };
+        ClientError::Lost { daemon: self.daemon, error }
+    }
+}
+
+fn open(socket: &Path) -> io::Result<UnixStream> {
+    let stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}

@@ -1,0 +1,79 @@
+use std::env;
+use std::path::{Path, PathBuf};
+
+const RUN_DIR: &str = "/run/overlay";
+const STATE_DIR: &str = "/var/lib/overlay";
+
+/// One of the two daemons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Daemon {
+    /// The driver.
+    Overlayd,
+    /// The lookup daemon.
+    Varpd,
+}
+
+impl Daemon {
+    /// The name of its program.
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Overlayd => "overlayd",
+            Self::Varpd => "varpd",
+        }
+    }
+
+    const fn socket(self) -> &'static str {
+        match self {
+            Self::Overlayd => "overlay.sock",
+            Self::Varpd => "varpd.sock",
+        }
+    }
+}
+
+/// The directories of one host's daemons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// Sockets and what ends with the next boot.
+    pub run: PathBuf,
+    /// What is kept over boots.
+    pub state: PathBuf,
+}
+
+impl Paths {
+    /// From the command line, else the environment (`OVERLAY_RUN_DIR`, `OVERLAY_STATE_DIR`), else the defaults.
+    pub fn resolve(run: Option<PathBuf>, state: Option<PathBuf>) -> Self {
+        let choose = |given: Option<PathBuf>, variable, default| {
+            let set = || env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+            given.or_else(set).unwrap_or_else(|| PathBuf::from(default))
+        };
+        Self {
+            run: choose(run, "OVERLAY_RUN_DIR", RUN_DIR),
+            state: choose(state, "OVERLAY_STATE_DIR", STATE_DIR),
+        }
+    }
+
+    /// The control socket of a daemon.
+    pub fn socket(&self, daemon: Daemon) -> PathBuf {
+        self.run.join(daemon.socket())
+    }
+
+    /// The directory with a daemon's records: kept ones, or those that end with the next boot.
+    pub fn records(&self, daemon: Daemon, temporary: bool) -> PathBuf {
+        let base: &Path = if temporary { &self.run } else { &self.state };
+        base.join(daemon.program())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_wins_over_the_defaults() {
+        let paths = Paths::resolve(Some("/a".into()), Some("/b".into()));
+        assert_eq!(paths.socket(Daemon::Overlayd), Path::new("/a/overlay.sock"));
+        assert_eq!(paths.socket(Daemon::Varpd), Path::new("/a/varpd.sock"));
+        assert_eq!(paths.records(Daemon::Varpd, false), Path::new("/b/varpd"));
+        assert_eq!(paths.records(Daemon::Overlayd, true), Path::new("/a/overlayd"));
+    }
+}

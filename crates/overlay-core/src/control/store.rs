@@ -1,0 +1,194 @@
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The version of the form of a record.
+const VERSION: u32 = 1;
+const SUFFIX: &str = "json";
+
+/// A directory of records, one readable JSON file each, written so that a crash leaves the old or the new one.
+#[derive(Debug, Clone)]
+pub struct RecordDir {
+    path: PathBuf,
+}
+
+/// A record that could not be read; its file has been set aside under `set_aside`.
+#[derive(Debug)]
+pub struct BadRecord {
+    /// Its name.
+    pub name: String,
+    /// Where its file is now.
+    pub set_aside: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    version: u32,
+    #[serde(flatten)]
+    record: T,
+}
+
+impl RecordDir {
+    /// The directory, made when it is missing.
+    ///
+    /// # Errors
+    /// The system's, when it cannot be made.
+    pub fn open(path: PathBuf) -> io::Result<Self> {
+        fs::create_dir_all(&path)?;
+        Ok(Self { path })
+    }
+
+    /// Writes a record under a name: to a temporary file, synced and renamed.
+    ///
+    /// # Errors
+    /// The system's; the old record is then still there.
+    pub fn save(&self, name: &str, record: &impl Serialize) -> io::Result<()> {
+        let temporary = self.path.join(format!("{name}.tmp"));
+        let mut file = File::create(&temporary)?;
+        serde_json::to_writer_pretty(&mut file, &Versioned { version: VERSION, record })?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&temporary, self.file(name))?;
+        self.sync()
+    }
+
+    /// Removes a record, if it is there.
+    ///
+    /// # Errors
+    /// The system's, when it is there and stays.
+    pub fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.file(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => self.sync(),
+        }
+    }
+
+    /// Every record, by name. One that cannot be read is set aside, and nothing else suffers.
+    ///
+    /// # Errors
+    /// The system's, when the directory cannot be read.
+    pub fn load<T: DeserializeOwned>(&self) -> io::Result<(Vec<(String, T)>, Vec<BadRecord>)> {
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            let name = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
+            let (Some(name), true) = (name, path.extension().is_some_and(|suffix| suffix == SUFFIX)) else {
+                continue;
+            };
+            match read(&path) {
+                Ok(record) => good.push((name, record)),
+                Err(reason) => bad.push(self.set_aside(name, reason)),
+            }
+        }
+        good.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok((good, bad))
+    }
+
+    /// Sets aside a record that was read but makes no sense.
+    pub fn set_aside(&self, name: String, reason: String) -> BadRecord {
+        let set_aside = self.path.join(format!("{name}.bad"));
+        let reason = match fs::rename(self.file(&name), &set_aside) {
+            Ok(()) => reason,
+            Err(error) => format!("{reason} (and it cannot be set aside: {error})"),
+        };
+        BadRecord { name, set_aside, reason }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.{SUFFIX}"))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    let octets = fs::read(path).map_err(|error| error.to_string())?;
+    let whole: Versioned<T> = serde_json::from_slice(&octets).map_err(|error| error.to_string())?;
+    if whole.version == VERSION {
+        Ok(whole.record)
+    } else {
+        Err(format!("it has version {}, and {VERSION} is known", whole.version))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A directory of a test's own, removed with it.
+    pub(in crate::control) struct Scratch {
+        pub(in crate::control) path: PathBuf,
+    }
+
+    impl Scratch {
+        pub(in crate::control) fn new() -> Self {
+            static NEXT: AtomicU32 = AtomicU32::new(0);
+            let name =
+                format!("overlay-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).unwrap();
+            Self { path }
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Sample {
+        word: String,
+        number: u32,
+    }
+
+    fn sample() -> Sample {
+        Sample { word: "a".into(), number: 1 }
+    }
+
+    #[test]
+    fn a_record_comes_back_until_it_is_removed() {
+        let scratch = Scratch::new();
+        let dir = RecordDir::open(scratch.path.join("r")).unwrap();
+        dir.save("one", &sample()).unwrap();
+        let (good, bad) = dir.load::<Sample>().unwrap();
+        assert_eq!((good, bad.len()), (vec![("one".to_owned(), sample())], 0));
+        dir.remove("one").unwrap();
+        dir.remove("one").unwrap();
+        assert!(dir.load::<Sample>().unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn a_record_truncated_at_any_length_is_set_aside_alone() {
+        let scratch = Scratch::new();
+        let dir = RecordDir::open(scratch.path.clone()).unwrap();
+        dir.save("good", &sample()).unwrap();
+        let whole = fs::read(dir.file("good")).unwrap();
+        // The last two octets are the closing brace and the newline after it.
+        for len in 0..whole.len() - 1 {
+            fs::write(dir.file("cut"), &whole[..len]).unwrap();
+            let (good, bad) = dir.load::<Sample>().unwrap();
+            assert_eq!((good.len(), bad.len()), (1, 1), "at {len}");
+            assert!(bad[0].set_aside.exists() && !dir.file("cut").exists());
+        }
+    }
+
+    #[test]
+    fn another_version_is_set_aside() {
+        let scratch = Scratch::new();
+        let dir = RecordDir::open(scratch.path.clone()).unwrap();
+        fs::write(dir.file("new"), "{\"version\":2,\"word\":\"a\",\"number\":1}").unwrap();
+        let (_, bad) = dir.load::<Sample>().unwrap();
+        assert!(bad[0].reason.contains("version 2"), "{}", bad[0].reason);
+    }
+}

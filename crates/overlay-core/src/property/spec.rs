@@ -1,0 +1,231 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AddressRule, PropertyError, Value};
+
+/// The type of a property's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A signed number of 64 bits.
+    Int,
+    /// An unsigned number of 64 bits.
+    Uint,
+    /// An IPv4 or IPv6 address.
+    Ip,
+    /// A text of 1 to [`PropertySpec::TEXT_MAX`] octets.
+    String,
+}
+
+/// Whether a property can be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permission {
+    /// It can be given, and is shown.
+    ReadWrite,
+    /// It is shown.
+    ReadOnly,
+}
+
+impl Permission {
+    /// As dladm shows it: `rw` or `r-`.
+    pub const fn flags(self) -> &'static str {
+        match self {
+            Self::ReadWrite => "rw",
+            Self::ReadOnly => "r-",
+        }
+    }
+}
+
+/// Which values a property can have, beyond its type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Possible {
+    /// Any of the type.
+    Any,
+    /// Numbers from the first to the second, both included.
+    Range(u64, u64),
+    /// One of these words.
+    Words(Cow<'static, [Cow<'static, str>]>),
+    /// Addresses by a rule.
+    Address(AddressRule),
+}
+
+impl fmt::Display for Possible {
+    /// As dladm's column POSSIBLE has it; nothing where there is no list or range.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any | Self::Address(_) => Ok(()),
+            Self::Range(low, high) => write!(out, "{low}-{high}"),
+            Self::Words(words) => out.write_str(&words.join(",")),
+        }
+    }
+}
+
+/// One row of an owner's table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PropertySpec {
+    /// Its whole name, `owner/property` or a generic one.
+    pub name: Cow<'static, str>,
+    /// The type of its value.
+    pub kind: Kind,
+    /// Whether it can be given.
+    pub permission: Permission,
+    /// Whether its owner cannot do without a value.
+    pub required: bool,
+    /// The value it has when none is given, as a user would type it.
+    pub default: Option<Cow<'static, str>>,
+    /// Which values it can have.
+    pub possible: Possible,
+    /// One line for help and manual.
+    pub doc: Cow<'static, str>,
+}
+
+impl PropertySpec {
+    /// Octets in a text (illumos: 256 with the terminator).
+    pub const TEXT_MAX: usize = 255;
+
+    /// A row for a property that can be given and need not be.
+    pub const fn new(
+        name: &'static str,
+        kind: Kind,
+        possible: Possible,
+        default: Option<&'static str>,
+        doc: &'static str,
+    ) -> Self {
+        let default = match default {
+            Some(text) => Some(Cow::Borrowed(text)),
+            None => None,
+        };
+        let (name, doc) = (Cow::Borrowed(name), Cow::Borrowed(doc));
+        Self { name, kind, permission: Permission::ReadWrite, required: false, default, possible, doc }
+    }
+
+    /// The same for a property that its owner cannot do without.
+    #[must_use]
+    pub const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// The same for a property that is only shown.
+    #[must_use]
+    pub const fn read_only(mut self) -> Self {
+        self.permission = Permission::ReadOnly;
+        self
+    }
+
+    /// The value that `text` stands for.
+    ///
+    /// # Errors
+    /// [`PropertyError::BadValue`] with what is wrong, or [`PropertyError::ReadOnly`].
+    pub fn parse(&self, text: &str) -> Result<Value, PropertyError> {
+        if self.permission == Permission::ReadOnly {
+            return Err(PropertyError::ReadOnly(self.name.to_string()));
+        }
+        self.typed(text).map_err(|reason| PropertyError::BadValue {
+            name: self.name.to_string(),
+            value: text.to_owned(),
+            reason,
+        })
+    }
+
+    fn typed(&self, text: &str) -> Result<Value, String> {
+        match self.kind {
+            Kind::Int => text.parse().map(Value::Int).map_err(|_| "it is not a whole number".to_owned()),
+            Kind::Uint => self.unsigned(text),
+            Kind::Ip => self.address(text),
+            Kind::String => self.text(text),
+        }
+    }
+
+    fn unsigned(&self, text: &str) -> Result<Value, String> {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits {
+            return Err("it is not a whole number".to_owned());
+        }
+        let inside = |number: &u64| match self.possible {
+            Possible::Range(low, high) => (low..=high).contains(number),
+            _ => true,
+        };
+        let number = text.parse::<u64>().ok().filter(inside);
+        number.map(Value::Uint).ok_or_else(|| format!("it is not in {}", self.possible))
+    }
+
+    fn address(&self, text: &str) -> Result<Value, String> {
+        let address = text.parse().map_err(|_| "it is not an IP address".to_owned())?;
+        let rule = match self.possible {
+            Possible::Address(rule) => rule,
+            _ => AddressRule::HostOrAny,
+        };
+        Ok(Value::Ip(rule.check(address)?))
+    }
+
+    fn text(&self, text: &str) -> Result<Value, String> {
+        if text.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        if text.len() > Self::TEXT_MAX {
+            return Err(format!("it is longer than {} characters", Self::TEXT_MAX));
+        }
+        match &self.possible {
+            Possible::Words(words) if !words.iter().any(|word| word == text) => {
+                Err(format!("it is none of {}", words.join(", ")))
+            }
+            _ => Ok(Value::Text(text.to_owned().into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PORT: PropertySpec = PropertySpec::new("x/port", Kind::Uint, Possible::Range(1, 65535), None, "");
+    const ADDRESS: PropertySpec =
+        PropertySpec::new("x/ip", Kind::Ip, Possible::Address(AddressRule::Host), None, "");
+    const WORD: PropertySpec = PropertySpec::new(
+        "x/word",
+        Kind::String,
+        Possible::Words(Cow::Borrowed(&[Cow::Borrowed("on"), Cow::Borrowed("off")])),
+        None,
+        "",
+    );
+
+    #[test]
+    fn values_outside_the_possible_ones_are_refused() {
+        for (spec, text) in [
+            (PORT, "0"),
+            (PORT, "65536"),
+            (PORT, "-1"),
+            (PORT, "+1"),
+            (PORT, "http"),
+            (PORT, ""),
+            (PORT, "99999999999999999999"),
+            (ADDRESS, "10.0.0"),
+            (ADDRESS, "10.0.0.1/24"),
+            (ADDRESS, "::"),
+            (WORD, "maybe"),
+            (WORD, ""),
+        ] {
+            assert!(matches!(spec.parse(text), Err(PropertyError::BadValue { .. })), "{} {text}", spec.name);
+        }
+    }
+
+    #[test]
+    fn legal_values_are_typed() {
+        assert_eq!(PORT.parse("4789"), Ok(Value::Uint(4789)));
+        assert_eq!(ADDRESS.parse("2001:db8::1"), Ok(Value::Ip("2001:db8::1".parse().unwrap())));
+        assert_eq!(WORD.parse("on"), Ok(Value::Text("on".into())));
+    }
+
+    #[test]
+    fn a_spec_survives_its_way_over_the_socket() {
+        for spec in [PORT, ADDRESS, WORD] {
+            let line = serde_json::to_string(&spec).unwrap();
+            assert_eq!(serde_json::from_str::<PropertySpec>(&line).unwrap(), spec);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::property::PropertySpec;
+use crate::types::{LinkId, LinkName, MacAddr, VlanId, VnetId};
+
+/// An encapsulation or search plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginInfo {
+    /// Its name, as `-e` and `-s` take it.
+    pub name: String,
+    /// Its properties.
+    pub properties: Vec<PropertySpec>,
+}
+
+/// A property with its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PropertyValue {
+    /// What it is.
+    pub spec: PropertySpec,
+    /// Its value as a user would type it, where it has one.
+    pub value: Option<String>,
+}
+
+/// The kind of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkClass {
+    /// An overlay.
+    Overlay,
+    /// A VNIC over an overlay.
+    Vnic,
+}
+
+/// Whether a link can carry frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkState {
+    /// It can.
+    Up,
+    /// It cannot now; an overlay's status says why.
+    Down,
+    /// It was never activated.
+    Unknown,
+}
+
+/// Frames and octets of a link. For a VNIC `in` is what it was given and `out` what it sent; for an
+/// overlay `in` came from the underlay and `out` went there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkCounters {
+    /// Frames in.
+    pub in_frames: u64,
+    /// Octets in, Ethernet headers included.
+    pub in_bytes: u64,
+    /// Frames dropped on their way in.
+    pub in_drops: u64,
+    /// Frames out.
+    pub out_frames: u64,
+    /// Octets out, Ethernet headers included.
+    pub out_bytes: u64,
+    /// Frames dropped on their way out.
+    pub out_drops: u64,
+}
+
+/// How a VNIC came to its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MacType {
+    /// It was given.
+    Fixed,
+    /// It was drawn.
+    Random,
+}
+
+/// What only a VNIC has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VnicInfo {
+    /// The overlay.
+    pub over: LinkName,
+    /// Its address.
+    pub mac: MacAddr,
+    /// Where that is from.
+    pub mac_type: MacType,
+    /// The VLAN of its frames inside the tunnel.
+    pub vid: Option<VlanId>,
+}
+
+/// A link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkInfo {
+    /// Its identifier.
+    pub id: LinkId,
+    /// Its name.
+    pub name: LinkName,
+    /// Its kind.
+    pub class: LinkClass,
+    /// Its largest packet, in octets.
+    pub mtu: u16,
+    /// Whether it can carry frames.
+    pub state: LinkState,
+    /// Whether it ends with the next boot.
+    pub temporary: bool,
+    /// What it has carried.
+    pub counters: LinkCounters,
+    /// What only a VNIC has.
+    pub vnic: Option<VnicInfo>,
+}
+
+/// Whether an overlay works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// It does.
+    Online,
+    /// It does not, or not wholly, and why.
+    Degraded(String),
+}
+
+/// An entry of an overlay's target table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetInfo {
+    /// The address it is for; none where one entry serves all.
+    pub mac: Option<MacAddr>,
+    /// Where frames go.
+    pub destination: SocketAddr,
+}
+
+/// The frames dropped for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropCount {
+    /// The reason's name.
+    pub reason: String,
+    /// Frames.
+    pub frames: u64,
+}
+
+/// All that an overlay counts: `from_devices + from_wire + copies` is the sum of `to_devices`, `to_wire`
+/// and the drops.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterInfo {
+    /// Frames its VNICs sent.
+    pub from_devices: u64,
+    /// Frames that arrived from tunnel ends.
+    pub from_wire: u64,
+    /// Further frames made by sending one to several destinations.
+    pub copies: u64,
+    /// Frames its VNICs were given.
+    pub to_devices: u64,
+    /// Frames sent to tunnel ends.
+    pub to_wire: u64,
+    /// Frames dropped, by reason; reasons never met are left out.
+    pub drops: Vec<DropCount>,
+}
+
+/// An overlay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverlayInfo {
+    /// Its identifier.
+    pub id: LinkId,
+    /// Its name.
+    pub name: LinkName,
+    /// Its virtual network.
+    pub vnetid: VnetId,
+    /// The number of its varpd instance, once associated.
+    pub instance: Option<u32>,
+    /// The generic properties and the encapsulation's.
+    pub properties: Vec<PropertyValue>,
+    /// Whether it works.
+    pub status: Status,
+    /// Its target table.
+    pub targets: Vec<TargetInfo>,
+    /// What it has carried.
+    pub counters: CounterInfo,
+}
+
+/// Where an instance is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// Made, not yet activated.
+    Created,
+    /// Activated; the driver does not know of it now.
+    Active,
+    /// Activated, and the driver knows of it.
+    Associated,
+}
+
+/// An instance of a search plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceInfo {
+    /// Its number.
+    pub instance: u32,
+    /// The overlay it is for.
+    pub link: LinkId,
+    /// Its plugin.
+    pub plugin: String,
+    /// Where it is in its life.
+    pub state: InstanceState,
+    /// Its plugin's properties.
+    pub properties: Vec<PropertyValue>,
+}

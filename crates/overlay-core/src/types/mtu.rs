@@ -1,0 +1,87 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The smallest MTU of an overlay, in octets (illumos overlay.c).
+pub const MTU_MIN: u16 = 576;
+/// The largest one, in octets (illumos overlay.c).
+pub const MTU_MAX: u16 = 8900;
+/// The MTU of an overlay that was given none, in octets (illumos overlay.c).
+pub const MTU_DEFAULT: u16 = 1400;
+
+/// Octets of an Ethernet header without a tag.
+const ETHERNET_HEADER: usize = 14;
+/// Octets of one 802.1Q tag.
+const VLAN_TAG: usize = 4;
+
+/// The largest packet inside an overlay, in octets, without its Ethernet header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct OverlayMtu(u16);
+
+impl OverlayMtu {
+    /// From a number of octets.
+    ///
+    /// # Errors
+    /// The number is outside [`MTU_MIN`] to [`MTU_MAX`].
+    pub fn new(octets: u16) -> Result<Self, String> {
+        if (MTU_MIN..=MTU_MAX).contains(&octets) {
+            Ok(Self(octets))
+        } else {
+            Err(format!("mtu {octets} is not between {MTU_MIN} and {MTU_MAX}"))
+        }
+    }
+
+    /// In octets.
+    pub const fn octets(self) -> u16 {
+        self.0
+    }
+
+    /// The largest frame, header included, with one VLAN tag if it is `tagged`.
+    pub const fn frame_limit(self, tagged: bool) -> usize {
+        self.0 as usize + ETHERNET_HEADER + if tagged { VLAN_TAG } else { 0 }
+    }
+}
+
+impl Default for OverlayMtu {
+    fn default() -> Self {
+        Self(MTU_DEFAULT)
+    }
+}
+
+impl TryFrom<u16> for OverlayMtu {
+    type Error = String;
+
+    fn try_from(octets: u16) -> Result<Self, String> {
+        Self::new(octets)
+    }
+}
+
+impl From<OverlayMtu> for u16 {
+    fn from(mtu: OverlayMtu) -> Self {
+        mtu.0
+    }
+}
+
+impl fmt::Display for OverlayMtu {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_limit_counts_header_and_tag() {
+        assert_eq!(OverlayMtu::default().frame_limit(false), 1414);
+        assert_eq!(OverlayMtu::default().frame_limit(true), 1418);
+    }
+
+    #[test]
+    fn the_bounds_are_inclusive() {
+        assert!(OverlayMtu::new(MTU_MIN).is_ok() && OverlayMtu::new(MTU_MAX).is_ok());
+        assert!(OverlayMtu::new(MTU_MIN - 1).is_err() && OverlayMtu::new(MTU_MAX + 1).is_err());
+    }
+}
