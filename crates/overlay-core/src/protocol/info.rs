@@ -153,6 +153,21 @@ pub struct CounterInfo {
     pub drops: Vec<DropCount>,
 }
 
+/// An underlay socket and what it counts of datagrams that belong to no overlay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MuxInfo {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Its encapsulation.
+    pub encap: String,
+    /// Datagrams that arrived, whatever became of them.
+    pub datagrams: u64,
+    /// Those without a header of the encapsulation.
+    pub bad_header: u64,
+    /// Those for a vnetid that no overlay here has.
+    pub unknown_vnetid: u64,
+}
+
 /// An overlay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OverlayInfo {

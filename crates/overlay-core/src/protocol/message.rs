@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ControlError, InstanceInfo, LinkInfo, OverlayInfo, PluginInfo};
+use super::{ControlError, InstanceInfo, LinkInfo, MuxInfo, OverlayInfo, PluginInfo};
 use crate::lookup::{Sources, TargetMode};
 use crate::property::Assignment;
 use crate::types::{LinkId, LinkName, MacAddr, MacPrefix, VlanId, VnetId};
@@ -101,6 +101,8 @@ pub enum Request {
     Links,
     /// overlayd: every overlay with properties, status, targets and counters.
     Overlays,
+    /// overlayd: the underlay sockets and what they count.
+    Muxes,
     /// overlayd: makes this connection the one varpd; events flow to it from here on.
     Attach,
     /// overlayd: tells how an overlay's destinations are found. A newer one replaces an older one.
@@ -168,7 +170,9 @@ impl Request {
     /// Who may ask this.
     pub const fn privilege(&self) -> Privilege {
         match self {
-            Self::Encaps | Self::Links | Self::Overlays | Self::Plugins | Self::Instances => Privilege::Read,
+            Self::Encaps | Self::Links | Self::Overlays | Self::Muxes | Self::Plugins | Self::Instances => {
+                Privilege::Read
+            }
             Self::CreateOverlay { .. }
             | Self::ActivateOverlay { .. }
             | Self::DeleteOverlay { .. }
@@ -227,6 +231,8 @@ pub enum Response {
     Links(Vec<LinkInfo>),
     /// [`Request::Overlays`].
     Overlays(Vec<OverlayInfo>),
+    /// [`Request::Muxes`].
+    Muxes(Vec<MuxInfo>),
     /// [`Request::Attach`].
     Attached {
         /// The overlays that exist.

@@ -14,7 +14,7 @@ mod session;
 pub use error::{ControlError, ErrorCode};
 pub use info::{
     CounterInfo, DropCount, InstanceInfo, InstanceState, LinkClass, LinkCounters, LinkInfo, LinkState,
-    MacType, OverlayInfo, PluginInfo, PropertyValue, Status, TargetInfo, VnicInfo,
+    MacType, MuxInfo, OverlayInfo, PluginInfo, PropertyValue, Status, TargetInfo, VnicInfo,
 };
 pub use line::{LineBuffer, LineTooLong};
 pub use message::{

@@ -1,0 +1,231 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::protocol::{CounterInfo, DropCount, LinkCounters};
+
+/// Why a frame was dropped. Each dropped frame has exactly one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropReason {
+    /// The overlay is not activated, or is being stopped.
+    NotActive,
+    /// Nothing says where the frame's destination is.
+    NoTarget,
+    /// It is too short for an Ethernet header.
+    Runt,
+    /// It is larger than the MTU.
+    TooBig,
+    /// Its sender is no tunnel end that the search plugin knows.
+    UnknownVtep,
+    /// No VNIC here has its destination address and VLAN.
+    UnknownMac,
+    /// It is for the VNIC that sent it.
+    ToItself,
+    /// It is for all, and no VNIC is in its VLAN.
+    NoReceiver,
+    /// The underlay has no way to the tunnel end.
+    NoRoute,
+    /// The underlay takes no datagram of its size.
+    UnderlayMtu,
+    /// The socket's or the network card's queue is full.
+    SendFull,
+    /// The underlay socket is not open, or refused it for another reason.
+    SendRefused,
+    /// The VNIC is not up.
+    DeviceDown,
+    /// The VNIC could not take it.
+    DeviceFull,
+}
+
+impl DropReason {
+    /// Every reason, in the order in which they are shown.
+    pub const ALL: [Self; 14] = [
+        Self::NotActive,
+        Self::NoTarget,
+        Self::Runt,
+        Self::TooBig,
+        Self::UnknownVtep,
+        Self::UnknownMac,
+        Self::ToItself,
+        Self::NoReceiver,
+        Self::NoRoute,
+        Self::UnderlayMtu,
+        Self::SendFull,
+        Self::SendRefused,
+        Self::DeviceDown,
+        Self::DeviceFull,
+    ];
+
+    /// The name it is shown under.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotActive => "not-active",
+            Self::NoTarget => "no-target",
+            Self::Runt => "runt",
+            Self::TooBig => "too-big",
+            Self::UnknownVtep => "unknown-vtep",
+            Self::UnknownMac => "unknown-mac",
+            Self::ToItself => "to-itself",
+            Self::NoReceiver => "no-receiver",
+            Self::NoRoute => "no-route",
+            Self::UnderlayMtu => "underlay-mtu",
+            Self::SendFull => "send-full",
+            Self::SendRefused => "send-refused",
+            Self::DeviceDown => "device-down",
+            Self::DeviceFull => "device-full",
+        }
+    }
+}
+
+/// Which way a frame goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the underlay.
+    In,
+    /// From a VNIC.
+    Out,
+}
+
+/// Frames and their octets.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    frames: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Tally {
+    pub(super) fn add(&self, bytes: usize) {
+        self.frames.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+type Drops = [AtomicU64; DropReason::ALL.len()];
+
+/// What an overlay counts: frames from devices and the wire, and copies, are the sum of frames to devices and the
+/// wire, and drops.
+#[derive(Debug, Default)]
+pub struct OverlayCounters {
+    pub(super) from_devices: Tally,
+    pub(super) from_wire: Tally,
+    pub(super) to_devices: Tally,
+    pub(super) to_wire: Tally,
+    copies: AtomicU64,
+    drops_in: Drops,
+    drops_out: Drops,
+}
+
+impl OverlayCounters {
+    /// Counts a dropped frame.
+    pub fn lose(&self, direction: Direction, reason: DropReason) {
+        self.drops(direction)[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a frame of `bytes` octets that a tunnel end was sent.
+    pub fn sent(&self, bytes: usize) {
+        self.to_wire.add(bytes);
+    }
+
+    /// Counts the frames that one frame became, of which the first is not new.
+    pub(super) fn became(&self, frames: usize) {
+        if frames > 1 {
+            self.copies.fetch_add(frames as u64 - 1, Ordering::Relaxed);
+        }
+    }
+
+    fn drops(&self, direction: Direction) -> &Drops {
+        match direction {
+            Direction::In => &self.drops_in,
+            Direction::Out => &self.drops_out,
+        }
+    }
+
+    fn dropped(&self, direction: Direction) -> u64 {
+        self.drops(direction).iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// All of it, for show.
+    pub fn info(&self) -> CounterInfo {
+        let frames = |reason: DropReason| {
+            let count = |drops: &Drops| drops[reason as usize].load(Ordering::Relaxed);
+            count(&self.drops_in) + count(&self.drops_out)
+        };
+        let drops =
+            DropReason::ALL.iter().map(|reason| (reason, frames(*reason))).filter(|(_, frames)| *frames > 0);
+        CounterInfo {
+            from_devices: self.from_devices.frames(),
+            from_wire: self.from_wire.frames(),
+            copies: self.copies.load(Ordering::Relaxed),
+            to_devices: self.to_devices.frames(),
+            to_wire: self.to_wire.frames(),
+            drops: drops
+                .map(|(reason, frames)| DropCount { reason: reason.name().to_owned(), frames })
+                .collect(),
+        }
+    }
+
+    /// As a link: what came from the underlay and what went there.
+    pub fn link(&self) -> LinkCounters {
+        LinkCounters {
+            in_frames: self.from_wire.frames(),
+            in_bytes: self.from_wire.bytes(),
+            in_drops: self.dropped(Direction::In),
+            out_frames: self.to_wire.frames(),
+            out_bytes: self.to_wire.bytes(),
+            out_drops: self.dropped(Direction::Out),
+        }
+    }
+}
+
+/// What a VNIC counts.
+#[derive(Debug, Default)]
+pub struct PortCounters {
+    pub(super) sent: Tally,
+    pub(super) given: Tally,
+    pub(super) in_drops: AtomicU64,
+    pub(super) out_drops: AtomicU64,
+}
+
+impl PortCounters {
+    /// As a link: what it was given and what it sent.
+    pub fn link(&self) -> LinkCounters {
+        LinkCounters {
+            in_frames: self.given.frames(),
+            in_bytes: self.given.bytes(),
+            in_drops: self.in_drops.load(Ordering::Relaxed),
+            out_frames: self.sent.frames(),
+            out_bytes: self.sent.bytes(),
+            out_drops: self.out_drops.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What an underlay socket counts of datagrams that belong to no overlay.
+#[derive(Debug, Default)]
+pub struct MuxCounters {
+    /// Datagrams that arrived, whatever became of them.
+    pub datagrams: AtomicU64,
+    /// Those without a header of the encapsulation, or cut by the system.
+    pub bad_header: AtomicU64,
+    /// Those for a vnetid that no overlay here has.
+    pub unknown_vnetid: AtomicU64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_place_and_name() {
+        for (place, reason) in DropReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, place);
+            assert_eq!(DropReason::ALL.iter().filter(|other| other.name() == reason.name()).count(), 1);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! What becomes of a frame: the decisions between devices and sockets, without either.
+//!
+//! [`Overlay::transmit`] takes a frame that a VNIC sent, [`Overlay::receive`] one that a tunnel end sent. Both hand
+//! it to VNICs through [`Device`]; what is to go to a tunnel end comes back as a [`Departure`].
+
+mod counters;
+mod demux;
+mod frame;
+mod overlay;
+mod port;
+mod receive;
+mod transmit;
+
+pub use counters::{Direction, DropReason, MuxCounters, OverlayCounters, PortCounters};
+pub use demux::Demux;
+pub use frame::{FRAME_MAX, FrameBuf, HEADROOM};
+pub use overlay::{Overlay, OverlaySettings};
+pub use port::{Device, DeviceError, Port, PortSettings};
+pub use transmit::Departure;
+
+#[cfg(test)]
+mod twin;

@@ -1,0 +1,92 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Device, Direction, DropReason, OverlayCounters, Port};
+use crate::encap::Encap;
+use crate::lookup::{Sources, TargetMode};
+use crate::types::{MacAddr, OverlayMtu, VnetId};
+use crate::wire::Ethernet;
+
+/// What an overlay is, as the data path sees it.
+#[derive(Clone)]
+pub struct OverlaySettings {
+    /// Its virtual network.
+    pub vnetid: VnetId,
+    /// Its encapsulation.
+    pub encap: &'static dyn Encap,
+    /// Its largest packet.
+    pub mtu: OverlayMtu,
+    /// Whether it carries anything.
+    pub active: bool,
+    /// How destinations are found, once varpd has said so.
+    pub target: Option<TargetMode>,
+    /// Who may send to it: nobody before varpd has said so.
+    pub sources: Option<Sources>,
+}
+
+/// An overlay at one moment: changes make a new one with the same counters.
+pub struct Overlay<D> {
+    pub(super) settings: OverlaySettings,
+    pub(super) counters: Arc<OverlayCounters>,
+    ports: Vec<Arc<Port<D>>>,
+    by_mac: HashMap<MacAddr, usize>,
+}
+
+/// How many VNICs a frame was handed to, counted whether or not they took it.
+pub(super) type Receivers = usize;
+
+impl<D: Device> Overlay<D> {
+    /// An overlay with these VNICs, whose addresses are different.
+    pub fn new(settings: OverlaySettings, counters: Arc<OverlayCounters>, ports: Vec<Arc<Port<D>>>) -> Self {
+        let by_mac = ports.iter().enumerate().map(|(place, port)| (port.settings.mac, place)).collect();
+        Self { settings, counters, ports, by_mac }
+    }
+
+    /// What it is.
+    pub const fn settings(&self) -> &OverlaySettings {
+        &self.settings
+    }
+
+    /// What it has carried.
+    pub const fn counters(&self) -> &Arc<OverlayCounters> {
+        &self.counters
+    }
+
+    /// Its VNICs.
+    pub fn ports(&self) -> &[Arc<Port<D>>] {
+        &self.ports
+    }
+
+    /// The VNIC that a frame to one address is for.
+    pub(super) fn owner(&self, ethernet: &Ethernet) -> Option<&Port<D>> {
+        let port = &self.ports[*self.by_mac.get(&ethernet.destination)?];
+        port.hears(ethernet.vid).then_some(&**port)
+    }
+
+    /// Hands a frame for all to every VNIC that hears it but its sender.
+    pub(super) fn flood(
+        &self,
+        frame: &[u8],
+        ethernet: &Ethernet,
+        from: Direction,
+        sender: Option<MacAddr>,
+    ) -> Receivers {
+        let hearers = self.ports.iter().filter(|port| port.hears(ethernet.vid));
+        let receivers = hearers.filter(|port| Some(port.settings.mac) != sender);
+        receivers.map(|port| self.hand(port, frame, ethernet, from)).count()
+    }
+
+    /// Hands a frame to one VNIC and counts what came of it.
+    pub(super) fn hand(&self, port: &Port<D>, frame: &[u8], ethernet: &Ethernet, from: Direction) {
+        match port.give(frame, ethernet) {
+            Ok(()) => self.counters.to_devices.add(frame.len()),
+            Err(reason) => self.counters.lose(from, reason),
+        }
+    }
+
+    /// Whether a frame with this header fits the overlay's MTU.
+    pub(super) fn fits(&self, frame: &[u8], ethernet: &Ethernet) -> Result<(), DropReason> {
+        let limit = usize::from(self.settings.mtu.octets()) + ethernet.header_len;
+        if frame.len() <= limit { Ok(()) } else { Err(DropReason::TooBig) }
+    }
+}

@@ -1,0 +1,102 @@
+use std::fmt;
+use std::sync::atomic::Ordering;
+
+use super::{DropReason, PortCounters};
+use crate::offload::{VnetHeader, header_for};
+use crate::types::{LinkId, MacAddr, OverlayMtu, VlanId};
+use crate::wire::{ETHERNET_HEADER, Ethernet, VLAN_TAG};
+
+/// Where a VNIC's frames go: its TAP device, or a twin of it in a test.
+pub trait Device: Send + Sync + fmt::Debug {
+    /// Hands over one frame in two pieces, whole or not at all.
+    ///
+    /// # Errors
+    /// Why the device did not take it.
+    fn give(&self, header: VnetHeader, pieces: [&[u8]; 2]) -> Result<(), DeviceError>;
+}
+
+/// Why a device did not take a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceError {
+    /// It is not up.
+    Down,
+    /// It has no room or memory, or refused the frame.
+    Full,
+}
+
+impl From<DeviceError> for DropReason {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Down => Self::DeviceDown,
+            DeviceError::Full => Self::DeviceFull,
+        }
+    }
+}
+
+/// What a VNIC is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortSettings {
+    /// The VNIC.
+    pub link: LinkId,
+    /// Its address.
+    pub mac: MacAddr,
+    /// The VLAN of its frames inside the tunnel.
+    pub vid: Option<VlanId>,
+    /// Its largest packet.
+    pub mtu: OverlayMtu,
+}
+
+/// A VNIC on an overlay.
+#[derive(Debug)]
+pub struct Port<D> {
+    pub(super) settings: PortSettings,
+    pub(super) device: D,
+    pub(super) counters: PortCounters,
+}
+
+impl<D: Device> Port<D> {
+    /// A VNIC that has carried nothing yet.
+    pub fn new(settings: PortSettings, device: D) -> Self {
+        Self { settings, device, counters: PortCounters::default() }
+    }
+
+    /// What it is.
+    pub const fn settings(&self) -> &PortSettings {
+        &self.settings
+    }
+
+    /// Its device.
+    pub const fn device(&self) -> &D {
+        &self.device
+    }
+
+    /// What it has carried.
+    pub const fn counters(&self) -> &PortCounters {
+        &self.counters
+    }
+
+    /// Whether a frame of the tunnel in VLAN `vid` is for this VNIC's VLAN: one with a VLAN gets only that, one
+    /// without gets all frames, with their tags.
+    pub(super) fn hears(&self, vid: Option<VlanId>) -> bool {
+        self.settings.vid.is_none() || self.settings.vid == vid
+    }
+
+    /// Gives it a frame of the tunnel, with the tag of its own VLAN taken out, and counts what came of it.
+    pub(super) fn give(&self, frame: &[u8], ethernet: &Ethernet) -> Result<(), DropReason> {
+        let outcome = self.try_give(frame, ethernet);
+        match outcome {
+            Ok(()) => self.counters.given.add(frame.len()),
+            Err(_) => drop(self.counters.in_drops.fetch_add(1, Ordering::Relaxed)),
+        }
+        outcome
+    }
+
+    fn try_give(&self, frame: &[u8], ethernet: &Ethernet) -> Result<(), DropReason> {
+        let header = header_for(frame, ethernet, self.settings.mtu).ok_or(DropReason::TooBig)?;
+        if self.settings.vid.is_none() {
+            return Ok(self.device.give(header, [frame, &[]])?);
+        }
+        let (addresses, rest) = frame.split_at(ETHERNET_HEADER - size_of::<u16>());
+        Ok(self.device.give(header.moved_up(VLAN_TAG), [addresses, &rest[VLAN_TAG..]])?)
+    }
+}

@@ -1,0 +1,103 @@
+use std::net::IpAddr;
+
+use super::{Device, Direction, DropReason, Overlay};
+use crate::lookup::Sources;
+use crate::wire::Ethernet;
+
+impl<D: Device> Overlay<D> {
+    /// Takes a frame that the tunnel end `sender` sent, its header taken off.
+    pub fn receive(&self, sender: IpAddr, frame: &[u8]) {
+        self.counters.from_wire.add(frame.len());
+        if let Err(reason) = self.try_receive(sender, frame) {
+            self.counters.lose(Direction::In, reason);
+        }
+    }
+
+    fn try_receive(&self, sender: IpAddr, frame: &[u8]) -> Result<(), DropReason> {
+        if !self.settings.active {
+            return Err(DropReason::NotActive);
+        }
+        if !self.settings.sources.as_ref().is_some_and(|sources: &Sources| sources.allow(sender)) {
+            return Err(DropReason::UnknownVtep);
+        }
+        let ethernet = Ethernet::parse(frame).ok_or(DropReason::Runt)?;
+        if !ethernet.destination.is_multicast() {
+            let owner = self.owner(&ethernet).ok_or(DropReason::UnknownMac)?;
+            self.hand(owner, frame, &ethernet, Direction::In);
+            return Ok(());
+        }
+        match self.flood(frame, &ethernet, Direction::In, None) {
+            0 => Err(DropReason::NoReceiver),
+            receivers => {
+                self.counters.became(receivers);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::twin::{ANY, Bench, frame_to};
+    use crate::types::{MacAddr, VlanId};
+
+    const KNOWN: &str = "10.0.0.2";
+
+    fn receive(bench: &Bench, sender: &str, frame: &[u8]) {
+        bench.overlay.receive(sender.parse().unwrap(), frame);
+    }
+
+    #[test]
+    fn a_frame_goes_to_the_owner_of_its_address() {
+        let bench = Bench::new(&[None, None]);
+        let frame = frame_to(bench.mac(1), 60);
+        receive(&bench, KNOWN, &frame);
+        assert_eq!((bench.taken(0).len(), bench.taken(1)), (0, vec![frame]));
+        bench.check_counters();
+    }
+
+    #[test]
+    fn a_frame_for_all_goes_to_all() {
+        let bench = Bench::new(&[None, None, VlanId::new(7).ok()]);
+        receive(&bench, KNOWN, &frame_to(ANY, 60));
+        assert_eq!((bench.taken(0).len(), bench.taken(1).len(), bench.taken(2).len()), (1, 1, 0));
+        bench.check_counters();
+    }
+
+    #[test]
+    fn a_tagged_frame_reaches_its_vlan_without_the_tag() {
+        let bench = Bench::new(&[VlanId::new(7).ok()]);
+        let mut frame = frame_to(bench.mac(0), 60);
+        receive(&bench, KNOWN, &frame);
+        assert_eq!(bench.drops(), [("unknown-mac", 1)]);
+        let plain = frame.clone();
+        frame.splice(12..12, [0x81, 0, 0, 7]);
+        receive(&bench, KNOWN, &frame);
+        assert_eq!(bench.taken(0), [plain]);
+    }
+
+    #[test]
+    fn every_refused_frame_has_its_reason() {
+        let bench = Bench::new(&[VlanId::new(7).ok()]);
+        receive(&bench, "10.0.0.3", &frame_to(ANY, 60));
+        receive(&bench, KNOWN, &frame_to(MacAddr([2, 9, 9, 9, 9, 9]), 60));
+        receive(&bench, KNOWN, &frame_to(ANY, 60));
+        for len in 0..14 {
+            receive(&bench, KNOWN, &frame_to(ANY, 14)[..len]);
+        }
+        let expected = [("runt", 14), ("unknown-vtep", 1), ("unknown-mac", 1), ("no-receiver", 1)];
+        assert_eq!(bench.drops(), expected);
+        let plain = Bench::new(&[None]);
+        receive(&plain, KNOWN, &frame_to(plain.mac(0), 1415));
+        receive(&plain, KNOWN, &frame_to(plain.mac(0), 1414));
+        assert_eq!((plain.drops(), plain.taken(0).len()), (vec![("too-big", 1)], 1));
+        plain.check_counters();
+    }
+
+    #[test]
+    fn nobody_may_send_before_varpd_has_said_who() {
+        let bench = Bench::with(&[None], |settings| settings.sources = None);
+        receive(&bench, KNOWN, &frame_to(bench.mac(0), 60));
+        assert_eq!(bench.drops(), [("unknown-vtep", 1)]);
+    }
+}

@@ -1,0 +1,8 @@
+//! The virtio header that goes with every frame to and from a device, and what it must say of frames whose
+//! checksum the sender left unfinished.
+
+mod unfinished;
+mod vnet_header;
+
+pub use unfinished::header_for;
+pub use vnet_header::{Gso, VNET_HEADER, VnetHeader};
