@@ -4,6 +4,14 @@
     reason = "system calls and ioctls without safe wrappers; each block says who guarantees what"
 )]
 
+mod mmsg;
 mod peer;
+mod terminal;
+mod tun;
+mod udp;
 
+pub use mmsg::{DATAGRAM_MAX, Received, RecvBatch, SendBatch};
 pub use peer::peer_groups;
+pub use terminal::terminal_height;
+pub use tun::{attach_tap, set_carrier, set_offload, set_persist, set_vnet_header};
+pub use udp::accept_zero_checksum;

@@ -1,0 +1,222 @@
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use zerocopy::IntoBytes;
+
+use super::{Namespace, NamespaceError};
+use crate::datapath::{Device, DeviceError, FrameBuf};
+use crate::netlink::{Netlink, NetlinkError};
+use crate::offload::{VNET_HEADER, VnetHeader};
+use crate::sys;
+use crate::types::{LinkName, MacAddr, OverlayMtu};
+
+const TUN: &str = "/dev/net/tun";
+
+/// The kind that the kernel reports for TUN and TAP devices (drivers/net/tun.c).
+const KIND: &str = "tun";
+
+/// A TAP device that this process reads and writes. It stays when this is dropped.
+#[derive(Debug)]
+pub struct TapDevice {
+    file: File,
+    gone: AtomicBool,
+}
+
+/// What a VNIC's device is to be.
+#[derive(Debug, Clone)]
+pub struct TapSpec {
+    /// Its name.
+    pub name: LinkName,
+    /// Its address.
+    pub mac: MacAddr,
+    /// Its largest packet.
+    pub mtu: OverlayMtu,
+}
+
+/// Why a device could not be made, adopted or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum TapError {
+    /// The name belongs to a device that is none of ours.
+    #[error("a network device named {0} exists already")]
+    NameTaken(LinkName),
+    /// Another process has it open.
+    #[error("network device {0} is held by another program")]
+    Held(LinkName),
+    /// The system refused a step.
+    #[error("cannot {step} network device {name}: {error}")]
+    System {
+        /// What was to be done.
+        step: &'static str,
+        /// To which.
+        name: LinkName,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A request about links was refused.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// A namespace could not be entered.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+}
+
+impl TapError {
+    fn on<'a>(step: &'static str, name: &'a LinkName) -> impl Fn(io::Error) -> Self + 'a {
+        move |error| match error.raw_os_error() {
+            Some(libc::EBUSY) => Self::Held(name.clone()),
+            _ => Self::System { step, name: name.clone(), error },
+        }
+    }
+}
+
+/// What devices are made with: the host's namespace, and one out of sight where they are made whole.
+///
+/// Whatever watches the host's devices (udev and its MAC address policy above all) sees a new VNIC for the first
+/// time when it has its name, its address, marked as set by an administrator, and its MTU (docs/adr/0002).
+#[derive(Debug)]
+pub struct DeviceKit {
+    host: Namespace,
+    nursery: Namespace,
+}
+
+impl DeviceKit {
+    /// For the network namespace this thread is in.
+    ///
+    /// # Errors
+    /// A namespace cannot be made or found.
+    pub fn new() -> Result<Self, NamespaceError> {
+        Ok(Self { host: Namespace::current()?, nursery: Namespace::fresh()? })
+    }
+
+    /// Makes a device, which stays when this process ends; one that is still in the nursery then ends with it.
+    ///
+    /// # Errors
+    /// The name is taken, or the system refuses; nothing is left then.
+    pub fn create(&self, spec: &TapSpec) -> Result<TapDevice, TapError> {
+        if self.host.within(|| exists(&spec.name))?? {
+            return Err(TapError::NameTaken(spec.name.clone()));
+        }
+        let tap = self.nursery.within(|| TapDevice::attach(&spec.name))??;
+        let moved = self.nursery.within(|| self.raise(spec))?;
+        if let Err(error) = moved {
+            // Ends with its last descriptor.
+            let _ = sys::set_persist(tap.file.as_fd(), false);
+            return Err(if error.is_exists() {
+                TapError::NameTaken(spec.name.clone())
+            } else {
+                error.into()
+            });
+        }
+        Ok(tap)
+    }
+
+    /// Takes over the device that an earlier process has left, with its addresses and routes, or makes it anew
+    /// when it is gone.
+    ///
+    /// # Errors
+    /// The device is none of ours or another program's, or the system refuses.
+    pub fn adopt(&self, spec: &TapSpec) -> Result<TapDevice, TapError> {
+        let found = self.host.within(|| Netlink::open()?.device(spec.name.as_str()))??;
+        let Some(device) = found else { return self.create(spec) };
+        if device.kind.as_deref() != Some(KIND) {
+            return Err(TapError::NameTaken(spec.name.clone()));
+        }
+        let tap = self.host.within(|| TapDevice::attach(&spec.name))??;
+        if device.mac != Some(spec.mac) {
+            self.host.within(|| Netlink::open()?.set_mac_and_mtu(device.index, spec.mac, device.mtu))??;
+        }
+        Ok(tap)
+    }
+
+    /// Gives the device in the nursery all it is to have, and moves it to the host.
+    fn raise(&self, spec: &TapSpec) -> Result<(), NetlinkError> {
+        let mut netlink = Netlink::open()?;
+        let index = netlink.device(spec.name.as_str())?.map_or(0, |device| device.index);
+        netlink.set_mac_and_mtu(index, spec.mac, u32::from(spec.mtu.octets()))?;
+        netlink.move_to(index, self.host.as_fd())
+    }
+}
+
+fn exists(name: &LinkName) -> Result<bool, NetlinkError> {
+    Ok(Netlink::open()?.device(name.as_str())?.is_some())
+}
+
+impl TapDevice {
+    /// Opens the device of that name in this thread's namespace, with nothing left to us of the kernel's work.
+    fn attach(name: &LinkName) -> Result<Self, TapError> {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
+        let file = options.open(TUN).map_err(TapError::on("open /dev/net/tun for", name))?;
+        sys::attach_tap(file.as_fd(), name.as_str()).map_err(TapError::on("attach to", name))?;
+        sys::set_vnet_header(file.as_fd(), VNET_HEADER)
+            .map_err(TapError::on("set the virtio header of", name))?;
+        sys::set_offload(file.as_fd(), 0).map_err(TapError::on("set the offloads of", name))?;
+        sys::set_persist(file.as_fd(), true).map_err(TapError::on("keep", name))?;
+        Ok(Self { file, gone: AtomicBool::new(false) })
+    }
+
+    /// Reads the next frame that the VNIC sent; false when there is none now.
+    ///
+    /// # Errors
+    /// The system's: EBADFD when the device has been removed.
+    pub fn take(&self, frame: &mut FrameBuf) -> io::Result<bool> {
+        match (&self.file).read(frame.space()) {
+            Ok(len) => {
+                frame.fill(len);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes that somebody has removed the device under us.
+    pub fn note_gone(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has removed the device under us.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// Whether its link is up.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn set_carrier(&self, up: bool) -> io::Result<()> {
+        sys::set_carrier(self.file.as_fd(), up)
+    }
+
+    /// Lets the device end once this is dropped.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn give_up(&self) -> io::Result<()> {
+        sys::set_persist(self.file.as_fd(), false)
+    }
+}
+
+impl AsFd for TapDevice {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Device for TapDevice {
+    fn give(&self, header: VnetHeader, [head, tail]: [&[u8]; 2]) -> Result<(), DeviceError> {
+        let pieces = [IoSlice::new(header.as_bytes()), IoSlice::new(head), IoSlice::new(tail)];
+        let pieces = if tail.is_empty() { &pieces[..2] } else { &pieces };
+        match (&self.file).write_vectored(pieces) {
+            Ok(_) => Ok(()),
+            // tun_get_user answers EIO for a device that is down, EBADFD for one that is gone.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADFD)) => {
+                Err(DeviceError::Down)
+            }
+            Err(_) => Err(DeviceError::Full),
+        }
+    }
+}

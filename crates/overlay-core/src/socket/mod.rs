@@ -1,0 +1,6 @@
+//! The underlay's sockets: one to listen on, and many to send from, whose ports tell flows apart.
+
+mod mux;
+mod options;
+
+pub use mux::{BindError, MuxSockets, SOURCE_PORTS};

@@ -1,0 +1,150 @@
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::options;
+
+/// How many source ports an underlay socket sends from, where the system lets it have as many.
+pub const SOURCE_PORTS: usize = 256;
+
+/// The dynamic range, which RFC 7348 section 5 names for source ports.
+const PORT_LOW: u16 = 49152;
+const PORT_COUNT: u16 = 65535 - PORT_LOW + 1;
+
+/// The sockets of one listen address: datagrams come in on the listener and leave from the pool.
+///
+/// A UDP socket has one source port, and the checksum and segmentation of its datagrams are the kernel's work,
+/// which a raw socket would give up; so each source port is a socket of its own (docs/adr/0003).
+#[derive(Debug)]
+pub struct MuxSockets {
+    listener: UdpSocket,
+    pool: Vec<UdpSocket>,
+}
+
+/// Why an underlay socket could not be opened, in words.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// No interface has the address.
+    #[error("address {} is not on this host", .0.ip())]
+    NotLocal(SocketAddr),
+    /// Another socket has the port.
+    #[error("UDP port {} of {} is held by another program", .0.port(), .0.ip())]
+    Taken(SocketAddr),
+    /// Ports below 1024 need a right.
+    #[error("no right to use UDP port {} (it needs CAP_NET_BIND_SERVICE)", .0.port())]
+    Denied(SocketAddr),
+    /// Anything else.
+    #[error("cannot open UDP socket {address}: {error}")]
+    System {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl BindError {
+    fn new(address: SocketAddr, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::AddrNotAvailable => Self::NotLocal(address),
+            io::ErrorKind::AddrInUse => Self::Taken(address),
+            io::ErrorKind::PermissionDenied => Self::Denied(address),
+            _ => Self::System { address, error },
+        }
+    }
+}
+
+impl MuxSockets {
+    /// Opens the listener and the pool of source ports. A `::` listener carries IPv4 as well.
+    ///
+    /// # Errors
+    /// Why the address cannot be listened on, or not one source port be had.
+    pub fn open(address: SocketAddr) -> Result<Self, BindError> {
+        let failed = |error| BindError::new(address, error);
+        let listener = bound(address).and_then(options::for_listening).map_err(failed)?;
+        let pool = source_ports(address).map_err(failed)?;
+        Ok(Self { listener: listener.into(), pool })
+    }
+
+    /// The socket that datagrams arrive on.
+    pub fn listener(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    /// Which of the sockets to send from a flow uses.
+    pub const fn slot(&self, flow: u64) -> usize {
+        (flow % self.pool.len() as u64) as usize
+    }
+
+    /// The socket to send from with that number.
+    pub fn sender(&self, slot: usize) -> BorrowedFd<'_> {
+        self.pool[slot].as_fd()
+    }
+}
+
+fn bound(address: SocketAddr) -> io::Result<Socket> {
+    let socket =
+        Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Takes source ports from a random place on, over those that others have; fewer when descriptors run out.
+fn source_ports(listen: SocketAddr) -> io::Result<Vec<UdpSocket>> {
+    let start = RandomState::new().hash_one(listen) as u16;
+    let mut pool = Vec::with_capacity(SOURCE_PORTS);
+    let mut refusal = io::ErrorKind::AddrInUse.into();
+    // An odd step visits every port of the range once, and spreads what one host takes.
+    for count in 0..PORT_COUNT {
+        let port = PORT_LOW + start.wrapping_add(count.wrapping_mul(61)) % PORT_COUNT;
+        match bound(SocketAddr::new(listen.ip(), port)).and_then(options::for_sending) {
+            Ok(socket) => pool.push(socket.into()),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) => {
+                refusal = error;
+                break;
+            }
+        }
+        if pool.len() == SOURCE_PORTS {
+            break;
+        }
+    }
+    if pool.is_empty() { Err(refusal) } else { Ok(pool) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn local() -> SocketAddr {
+        // A port of the system's choice, free again at once: nobody else asks for it by number.
+        UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    }
+
+    #[test]
+    fn source_ports_are_many_and_in_the_dynamic_range() {
+        let sockets = MuxSockets::open(local()).unwrap();
+        let ports: HashSet<_> =
+            sockets.pool.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
+        assert_eq!(ports.len(), SOURCE_PORTS);
+        assert!(ports.iter().all(|port| *port >= PORT_LOW));
+        assert_eq!(sockets.slot(7), sockets.slot(7 + SOURCE_PORTS as u64));
+    }
+
+    #[test]
+    fn a_refused_address_is_told_in_words() {
+        let holder = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let taken = MuxSockets::open(holder.local_addr().unwrap()).unwrap_err();
+        assert!(matches!(taken, BindError::Taken(_)), "{taken}");
+        // 192.0.2.0/24 is for documentation (RFC 5737): no host has an address of it.
+        let foreign = MuxSockets::open("192.0.2.1:4789".parse().unwrap()).unwrap_err();
+        assert_eq!(foreign.to_string(), "address 192.0.2.1 is not on this host");
+    }
+}

@@ -1,0 +1,35 @@
+//! What a socket is set to, once, when it is made.
+
+use std::io;
+
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{RcvBufForce, SndBufForce};
+use socket2::{SockFilter, Socket};
+
+/// Octets of datagrams that may wait on a socket: some milliseconds at 10 Gbit/s.
+const BUFFER: usize = 4 << 20;
+
+/// A socket that datagrams arrive on. Those with checksum 0 are taken over IPv6 too (RFC 7348 section 5,
+/// RFC 6935 section 5): a tunnel end may send them.
+pub(super) fn for_listening(socket: Socket) -> io::Result<Socket> {
+    let wide = setsockopt(&socket, RcvBufForce, &BUFFER).is_ok();
+    if !wide {
+        socket.set_recv_buffer_size(BUFFER)?;
+    }
+    if socket.local_addr()?.is_ipv6() {
+        crate::sys::accept_zero_checksum(&socket)?;
+    }
+    Ok(socket)
+}
+
+/// A socket that datagrams only leave from: what is sent to it is refused by a filter of one instruction,
+/// "return 0" (linux/bpf_common.h), and does not wait in memory for a reader.
+pub(super) fn for_sending(socket: Socket) -> io::Result<Socket> {
+    const BPF_RET_K: u16 = 0x06;
+    socket.attach_filter(&[SockFilter::new(BPF_RET_K, 0, 0, 0)])?;
+    let wide = setsockopt(&socket, SndBufForce, &BUFFER).is_ok();
+    if !wide {
+        socket.set_send_buffer_size(BUFFER)?;
+    }
+    Ok(socket)
+}
