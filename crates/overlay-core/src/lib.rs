@@ -6,8 +6,16 @@
 #![deny(unsafe_code)]
 
 pub mod control;
+pub mod datapath;
+pub mod device;
+pub mod encap;
+pub mod engine;
 pub mod lookup;
+pub mod netlink;
+pub mod offload;
 pub mod property;
 pub mod protocol;
+pub mod socket;
 pub mod sys;
 pub mod types;
+pub mod wire;

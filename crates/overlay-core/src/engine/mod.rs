@@ -1,0 +1,90 @@
+//! The engine: what carries frames. It is told of overlays, devices and targets, and asked for counters; it never
+//! speaks of single frames, so that another one inside the kernel can stand beside the one in userspace.
+
+pub mod userspace;
+
+use std::net::SocketAddr;
+
+use crate::datapath::OverlaySettings;
+use crate::device::TapError;
+use crate::protocol::{CounterInfo, LinkCounters, MuxInfo};
+use crate::socket::BindError;
+use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId};
+
+/// What an overlay is to the engine.
+#[derive(Clone)]
+pub struct OverlaySpec {
+    /// What it is to the data path.
+    pub settings: OverlaySettings,
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+/// What a VNIC is to the engine.
+#[derive(Debug, Clone)]
+pub struct DeviceSpec {
+    /// The VNIC.
+    pub link: LinkId,
+    /// The name of its device.
+    pub name: LinkName,
+    /// Its address.
+    pub mac: MacAddr,
+    /// The VLAN of its frames inside the tunnel.
+    pub vid: Option<VlanId>,
+    /// Its largest packet.
+    pub mtu: OverlayMtu,
+}
+
+/// Whether a device with the VNIC's name may be there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It is somebody else's.
+    Refuse,
+    /// It is the one that an earlier run has left.
+    Adopt,
+}
+
+/// What carries frames between devices and tunnel ends. The caller names only links that it has added.
+pub trait Engine {
+    /// Makes an overlay known, or changes it. Its listen address stays what it was.
+    fn set_overlay(&mut self, link: LinkId, spec: &OverlaySpec);
+
+    /// Opens the overlay's underlay socket, or shares one that is open; nothing if it has one.
+    ///
+    /// # Errors
+    /// Why the socket cannot be had.
+    fn start(&mut self, link: LinkId) -> Result<(), BindError>;
+
+    /// Gives up the overlay's underlay socket, which is closed when no other overlay shares it.
+    fn stop(&mut self, link: LinkId);
+
+    /// Whether the overlay has its underlay socket.
+    fn is_started(&self, link: LinkId) -> bool;
+
+    /// Forgets an overlay, which has no devices.
+    fn remove_overlay(&mut self, link: LinkId);
+
+    /// Makes a VNIC's device, or takes over the one that is there.
+    ///
+    /// # Errors
+    /// Why there is none; nothing is left then.
+    fn add_device(&mut self, over: LinkId, spec: &DeviceSpec, existing: Existing) -> Result<(), TapError>;
+
+    /// Ends a VNIC's device. No frame of it is under way when this returns.
+    ///
+    /// # Errors
+    /// Why the system keeps it.
+    fn remove_device(&mut self, over: LinkId, link: LinkId) -> Result<(), TapError>;
+
+    /// Whether the device is there: somebody may have removed it.
+    fn has_device(&self, over: LinkId, link: LinkId) -> bool;
+
+    /// What an overlay has carried, as a whole and as a link.
+    fn overlay_counters(&self, link: LinkId) -> (CounterInfo, LinkCounters);
+
+    /// What a VNIC has carried.
+    fn device_counters(&self, over: LinkId, link: LinkId) -> LinkCounters;
+
+    /// The underlay sockets and what they count.
+    fn muxes(&self) -> Vec<MuxInfo>;
+}

@@ -1,0 +1,243 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::mux::Mux;
+use super::table::{Source, Table, Token};
+use super::workers::Workers;
+use crate::datapath::{Demux, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings};
+use crate::device::{DeviceKit, NamespaceError, TapDevice, TapError, TapSpec};
+use crate::engine::{DeviceSpec, Engine, Existing, OverlaySpec};
+use crate::protocol::{CounterInfo, LinkCounters, MuxInfo};
+use crate::socket::BindError;
+use crate::types::{LinkId, LinkName};
+
+/// The engine in userspace.
+pub struct UserspaceEngine {
+    kit: DeviceKit,
+    workers: Workers,
+    overlays: BTreeMap<LinkId, Member>,
+    muxes: BTreeMap<SocketAddr, Watched<Mux>>,
+    last_token: u64,
+}
+
+/// An overlay and what belongs to it.
+struct Member {
+    settings: OverlaySettings,
+    listen: SocketAddr,
+    counters: Arc<OverlayCounters>,
+    ports: BTreeMap<LinkId, Device>,
+    started: bool,
+}
+
+struct Device {
+    name: LinkName,
+    port: Watched<Port<TapDevice>>,
+}
+
+/// Something with a descriptor that a worker watches.
+struct Watched<T> {
+    what: Arc<T>,
+    token: Token,
+    worker: usize,
+}
+
+/// Why the engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its namespaces cannot be had.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// Its threads cannot be started.
+    #[error("cannot start worker threads: {0}")]
+    Workers(#[from] io::Error),
+}
+
+impl UserspaceEngine {
+    /// An engine for the network namespace this thread is in, with nothing to carry.
+    ///
+    /// # Errors
+    /// What it needs from the system and does not get.
+    pub fn start() -> Result<Self, StartError> {
+        let (kit, workers) = (DeviceKit::new()?, Workers::start()?);
+        Ok(Self { kit, workers, overlays: BTreeMap::new(), muxes: BTreeMap::new(), last_token: 0 })
+    }
+
+    fn publish(&self) {
+        let mut sources = std::collections::HashMap::new();
+        let mut sharing: BTreeMap<SocketAddr, Vec<_>> = BTreeMap::new();
+        for member in self.overlays.values() {
+            let mux = member.started.then(|| self.muxes.get(&member.listen)).flatten();
+            let overlay = Arc::new(member.overlay());
+            for Device { port, .. } in member.ports.values() {
+                let (overlay, port_too) = (Arc::clone(&overlay), Arc::clone(&port.what));
+                let mux = mux.map(|mux| Arc::clone(&mux.what));
+                sources.insert(port.token, Source::Device { overlay, port: port_too, mux });
+            }
+            if mux.is_some() {
+                sharing.entry(member.listen).or_default().push(overlay);
+            }
+        }
+        for (listen, mux) in &self.muxes {
+            let overlays = sharing.remove(listen).unwrap_or_default();
+            let demux = Demux::new(mux.what.encap, overlays, Arc::clone(&mux.what.counters));
+            sources.insert(mux.token, Source::Socket { mux: Arc::clone(&mux.what), demux });
+        }
+        self.workers.publish(Table { sources });
+    }
+
+    fn next_token(&mut self) -> Token {
+        self.last_token += 1;
+        Token(self.last_token)
+    }
+
+    fn open_mux(
+        &mut self,
+        listen: SocketAddr,
+        encap: &'static dyn crate::encap::Encap,
+    ) -> Result<(), BindError> {
+        let mux = Mux::open(listen, encap)?;
+        let token = self.next_token();
+        let worker = self
+            .workers
+            .watch(mux.sockets.listener(), token)
+            .map_err(|error| BindError::System { address: listen, error })?;
+        self.muxes.insert(listen, Watched { what: Arc::new(mux), token, worker });
+        Ok(())
+    }
+
+    fn raise(&mut self, spec: &DeviceSpec, existing: Existing) -> Result<Watched<Port<TapDevice>>, TapError> {
+        let tap_spec = TapSpec { name: spec.name.clone(), mac: spec.mac, mtu: spec.mtu };
+        let tap = match existing {
+            Existing::Refuse => self.kit.create(&tap_spec)?,
+            Existing::Adopt => self.kit.adopt(&tap_spec)?,
+        };
+        let token = self.next_token();
+        let watched = self.workers.watch(tap.as_fd(), token);
+        let worker = watched.map_err(|error| {
+            // A device that is not served is not left behind.
+            let _ = tap.give_up();
+            TapError::System { step: "watch", name: spec.name.clone(), error }
+        })?;
+        let settings = PortSettings { link: spec.link, mac: spec.mac, vid: spec.vid, mtu: spec.mtu };
+        Ok(Watched { what: Arc::new(Port::new(settings, tap)), token, worker })
+    }
+}
+
+impl Member {
+    fn overlay(&self) -> Overlay<TapDevice> {
+        let ports = self.ports.values().map(|device| Arc::clone(&device.port.what)).collect();
+        Overlay::new(self.settings.clone(), Arc::clone(&self.counters), ports)
+    }
+
+    /// A VNIC's link is up when the overlay can carry its frames.
+    fn show_carrier(&self) {
+        let up = self.started && self.settings.active;
+        for Device { name, port } in self.ports.values() {
+            if let Err(error) = port.what.device().set_carrier(up) {
+                tracing::debug!("cannot set the link of {name}: {error}");
+            }
+        }
+    }
+}
+
+impl Engine for UserspaceEngine {
+    fn set_overlay(&mut self, link: LinkId, spec: &OverlaySpec) {
+        let member = self.overlays.entry(link).or_insert_with(|| Member {
+            settings: spec.settings.clone(),
+            listen: spec.listen,
+            counters: Arc::default(),
+            ports: BTreeMap::new(),
+            started: false,
+        });
+        member.settings = spec.settings.clone();
+        member.show_carrier();
+        self.publish();
+    }
+
+    fn start(&mut self, link: LinkId) -> Result<(), BindError> {
+        let Some(member) = self.overlays.get(&link) else { return Ok(()) };
+        let (listen, encap) = (member.listen, member.settings.encap);
+        if member.started {
+            return Ok(());
+        }
+        match self.muxes.get(&listen) {
+            Some(mux) if mux.what.encap.name() != encap.name() => return Err(BindError::Taken(listen)),
+            Some(_) => {}
+            None => self.open_mux(listen, encap)?,
+        }
+        if let Some(member) = self.overlays.get_mut(&link) {
+            member.started = true;
+            member.show_carrier();
+        }
+        self.publish();
+        Ok(())
+    }
+
+    fn stop(&mut self, link: LinkId) {
+        let Some(member) = self.overlays.get_mut(&link) else { return };
+        member.started = false;
+        member.show_carrier();
+        let listen = member.listen;
+        let shared = self.overlays.values().any(|member| member.started && member.listen == listen);
+        let closed = if shared { None } else { self.muxes.remove(&listen) };
+        if let Some(mux) = &closed {
+            self.workers.forget(mux.worker, mux.what.sockets.listener());
+        }
+        self.publish();
+    }
+
+    fn is_started(&self, link: LinkId) -> bool {
+        self.overlays.get(&link).is_some_and(|member| member.started)
+    }
+
+    fn remove_overlay(&mut self, link: LinkId) {
+        self.stop(link);
+        self.overlays.remove(&link);
+        self.publish();
+    }
+
+    fn add_device(&mut self, over: LinkId, spec: &DeviceSpec, existing: Existing) -> Result<(), TapError> {
+        let port = self.raise(spec, existing)?;
+        if let Some(member) = self.overlays.get_mut(&over) {
+            member.ports.insert(spec.link, Device { name: spec.name.clone(), port });
+            member.show_carrier();
+        }
+        self.publish();
+        Ok(())
+    }
+
+    fn remove_device(&mut self, over: LinkId, link: LinkId) -> Result<(), TapError> {
+        let Some(member) = self.overlays.get_mut(&over) else { return Ok(()) };
+        let Some(Device { name, port }) = member.ports.remove(&link) else { return Ok(()) };
+        let device = port.what.device();
+        self.workers.forget(port.worker, device.as_fd());
+        self.publish();
+        if device.is_gone() {
+            return Ok(());
+        }
+        // The device ends with the last descriptor, which is dropped with `port` at the end.
+        device.give_up().map_err(|error| TapError::System { step: "end", name, error })
+    }
+
+    fn has_device(&self, over: LinkId, link: LinkId) -> bool {
+        let device = self.overlays.get(&over).and_then(|member| member.ports.get(&link));
+        device.is_some_and(|device| !device.port.what.device().is_gone())
+    }
+
+    fn overlay_counters(&self, link: LinkId) -> (CounterInfo, LinkCounters) {
+        let member = self.overlays.get(&link);
+        member.map(|member| (member.counters.info(), member.counters.link())).unwrap_or_default()
+    }
+
+    fn device_counters(&self, over: LinkId, link: LinkId) -> LinkCounters {
+        let device = self.overlays.get(&over).and_then(|member| member.ports.get(&link));
+        device.map(|device| device.port.what.counters().link()).unwrap_or_default()
+    }
+
+    fn muxes(&self) -> Vec<MuxInfo> {
+        self.muxes.values().map(|mux| mux.what.info()).collect()
+    }
+}

@@ -1,0 +1,175 @@
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::carry::Carrier;
+use super::table::{Table, Token};
+use crate::wire::FlowHasher;
+
+/// The token of a worker's own wake-up.
+const WAKE: u64 = 0;
+/// How many descriptors a worker serves between two looks at the table.
+const EVENTS: usize = 32;
+/// Workers beyond this number do not help before a device has several queues.
+const WORKERS_MAX: usize = 8;
+
+/// The worker threads and what they know.
+pub(super) struct Workers {
+    shared: Arc<Shared>,
+    hands: Vec<Hand>,
+}
+
+/// The caller's hold on one worker.
+struct Hand {
+    epoll: Arc<Epoll>,
+    wake: Arc<EventFd>,
+    thread: Option<JoinHandle<()>>,
+    load: usize,
+}
+
+struct Shared {
+    table: Mutex<Arc<Table>>,
+    generation: AtomicU64,
+    seen: Mutex<Vec<u64>>,
+    moved_on: Condvar,
+    ending: AtomicBool,
+}
+
+impl Workers {
+    /// One for each processor, two at the least: a device's and a socket's work can overlap.
+    pub(super) fn start() -> io::Result<Self> {
+        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let count = processors.clamp(2, WORKERS_MAX);
+        let shared = Arc::new(Shared {
+            table: Mutex::default(),
+            generation: AtomicU64::new(0),
+            seen: Mutex::new(vec![0; count]),
+            moved_on: Condvar::new(),
+            ending: AtomicBool::new(false),
+        });
+        let hasher = FlowHasher::default();
+        let hands =
+            (0..count).map(|number| Hand::start(number, &shared, &hasher)).collect::<io::Result<_>>()?;
+        Ok(Self { shared, hands })
+    }
+
+    /// Lets the least busy worker watch a descriptor; says which one.
+    pub(super) fn watch(&mut self, descriptor: BorrowedFd<'_>, token: Token) -> io::Result<usize> {
+        let least = (0..self.hands.len()).min_by_key(|number| self.hands[*number].load).unwrap_or(0);
+        let hand = &mut self.hands[least];
+        hand.epoll.add(descriptor, EpollEvent::new(EpollFlags::EPOLLIN, token.0))?;
+        hand.load += 1;
+        Ok(least)
+    }
+
+    /// Lets a worker watch a descriptor no longer.
+    pub(super) fn forget(&mut self, worker: usize, descriptor: BorrowedFd<'_>) {
+        let hand = &mut self.hands[worker];
+        // The worker itself forgets a device that somebody has removed.
+        let _ = hand.epoll.delete(descriptor);
+        hand.load -= 1;
+    }
+
+    /// Gives every worker a new table; when this returns, none has an older one.
+    pub(super) fn publish(&self, table: Table) {
+        *lock(&self.shared.table) = Arc::new(table);
+        let generation = self.shared.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        self.wake();
+        let mut seen = lock(&self.shared.seen);
+        while seen.iter().any(|seen| *seen < generation) {
+            seen = self.shared.moved_on.wait(seen).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn wake(&self) {
+        for hand in &self.hands {
+            // It fails only when 2^64 - 2 wake-ups are waiting.
+            let _ = hand.wake.write(1);
+        }
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.shared.ending.store(true, Ordering::Release);
+        self.wake();
+        for hand in &mut self.hands {
+            let _ = hand.thread.take().map(JoinHandle::join);
+        }
+    }
+}
+
+impl Hand {
+    fn start(number: usize, shared: &Arc<Shared>, hasher: &FlowHasher) -> io::Result<Self> {
+        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
+        let wake =
+            Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+        epoll.add(wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
+        let (shared, hasher) = (Arc::clone(shared), hasher.clone());
+        let (its_epoll, its_wake) = (Arc::clone(&epoll), Arc::clone(&wake));
+        let thread = thread::Builder::new().name(format!("carry-{number}")).spawn(move || {
+            let _bomb = Bomb;
+            let outcome = shared.work(number, &its_epoll, &its_wake, Carrier::new(hasher));
+            if let Err(error) = outcome {
+                tracing::error!("worker {number} cannot wait for frames: {error}");
+                process::abort();
+            }
+        })?;
+        Ok(Self { epoll, wake, thread: Some(thread), load: 0 })
+    }
+}
+
+/// A worker that has died carries nothing more: the process ends, and a new one adopts the devices.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            process::abort();
+        }
+    }
+}
+
+impl Shared {
+    fn work(&self, number: usize, epoll: &Epoll, wake: &EventFd, mut carrier: Carrier) -> nix::Result<()> {
+        let mut events = [EpollEvent::empty(); EVENTS];
+        let mut table = Arc::new(Table::default());
+        let mut generation = 0;
+        while !self.ending.load(Ordering::Acquire) {
+            let count = match epoll.wait(&mut events, EpollTimeout::NONE) {
+                Err(nix::errno::Errno::EINTR) => 0,
+                outcome => outcome?,
+            };
+            let newest = self.generation.load(Ordering::Acquire);
+            if newest != generation {
+                generation = newest;
+                table = Arc::clone(&lock(&self.table));
+                self.move_on(number, generation);
+            }
+            for event in &events[..count] {
+                match event.data() {
+                    WAKE => drop(wake.read()),
+                    token => carrier.serve(table.sources.get(&Token(token)), epoll),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn move_on(&self, number: usize, generation: u64) {
+        lock(&self.seen)[number] = generation;
+        self.moved_on.notify_all();
+    }
+}
+
+/// Nothing is left half changed by a panic under these locks: each change is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
