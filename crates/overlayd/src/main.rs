@@ -1,2 +1,71 @@
-//! Placeholder.
-fn main() {}
+//! The driver daemon of overlay networks.
+#![doc = include_str!("../theory.md")]
+#![forbid(unsafe_code)]
+
+mod driver;
+mod lifecycle;
+mod log;
+mod records;
+mod server;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use overlay_core::control::{Claim, Daemon, Paths};
+use overlay_core::engine::userspace::UserspaceEngine;
+
+use crate::driver::Driver;
+use crate::records::Records;
+
+/// The driver of overlay networks: devices, sockets and encapsulation.
+#[derive(Parser)]
+#[command(version, after_help = "Example:\n  overlayd --run-dir /run/overlay --state-dir /var/lib/overlay")]
+struct Options {
+    /// Directory of the control sockets [default: $OVERLAY_RUN_DIR, else /run/overlay]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Directory of the stored configuration [default: $OVERLAY_STATE_DIR, else /var/lib/overlay]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    log::start();
+    match run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::fatal(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: Options) -> anyhow::Result<()> {
+    let signals = server::Signals::take().context("cannot wait for signals")?;
+    let paths = Paths::resolve(options.run_dir, options.state_dir);
+    let (_claim, listener) = Claim::take(&paths, Daemon::Overlayd)?;
+    raise_descriptor_limit();
+    let records = Records::open(&paths)?;
+    let engine = UserspaceEngine::start()
+        .context("cannot start carrying frames (overlayd needs CAP_NET_ADMIN and CAP_SYS_ADMIN, so root)")?;
+    let mut driver = Driver::restore(engine, records);
+    tracing::info!("ready in {}", paths.run.display());
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    server::serve(listener, signals, &mut driver).context("the control server has failed")?;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!("ended; VNIC devices stay for the next start");
+    Ok(())
+}
+
+/// Each underlay socket sends from some hundred descriptors; what the system allows is taken.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!("cannot raise the limit of open files: {error}");
+    }
+}

@@ -1,0 +1,141 @@
+//! The driver's state, and what requests do to it.
+
+mod overlay;
+mod restore;
+mod show;
+mod varpd;
+mod vnic;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use overlay_core::encap::Encap;
+use overlay_core::engine::Engine;
+use overlay_core::property::Properties;
+use overlay_core::protocol::{Association, ControlError, ErrorCode, Event, Request, Response};
+use overlay_core::types::{LinkId, LinkName, OverlayMtu};
+
+use crate::lifecycle::Stage;
+use crate::records::{OverlayRecord, Records, VnicRecord};
+
+/// A connection to the control socket, as the driver knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ConnectionId(pub(crate) u64);
+
+/// Everything the daemon knows.
+pub(crate) struct Driver<E> {
+    engine: E,
+    records: Records,
+    overlays: BTreeMap<LinkId, Overlay>,
+    vnics: BTreeMap<LinkId, Vnic>,
+    /// Deleted overlays whose instances varpd may still have.
+    deleted: Vec<LinkId>,
+    /// The connection of the one varpd.
+    varpd: Option<ConnectionId>,
+    events: Vec<(ConnectionId, Event)>,
+}
+
+struct Overlay {
+    record: OverlayRecord,
+    stage: Stage,
+    encap: &'static dyn Encap,
+    properties: Properties,
+    listen: SocketAddr,
+    mtu: OverlayMtu,
+    association: Option<Association>,
+    /// What varpd says is wrong with its lookups.
+    degraded: Option<String>,
+    /// Why its underlay socket is not open though it has VNICs.
+    underlay: Option<String>,
+}
+
+struct Vnic {
+    record: VnicRecord,
+    /// Why it has no device.
+    fault: Option<String>,
+}
+
+impl<E: Engine> Driver<E> {
+    /// Carries out a request of the client `caller`.
+    pub(crate) fn call(&mut self, caller: ConnectionId, request: Request) -> Result<Response, ControlError> {
+        match request {
+            Request::Encaps => Ok(Response::Plugins(show::encaps())),
+            Request::CreateOverlay { name, encap, vnetid, search, properties, temporary } => {
+                let request = overlay::NewOverlay { name, encap, vnetid, search, properties, temporary };
+                self.create_overlay(request).map(Response::Link)
+            }
+            Request::ActivateOverlay { name } => self.activate_overlay(&name).map(|()| Response::Done),
+            Request::DeleteOverlay { name } => self.delete_overlay(&name).map(Response::Link),
+            Request::CreateVnic { name, over, mac, vid, properties, temporary } => {
+                let request = vnic::NewVnic { name, over, mac, vid, properties, temporary };
+                self.create_vnic(request).map(Response::Link)
+            }
+            Request::DeleteVnic { name } => self.delete_vnic(&name).map(|()| Response::Done),
+            Request::Links => Ok(Response::Links(self.show_links())),
+            Request::Overlays => Ok(Response::Overlays(self.show_overlays())),
+            Request::Muxes => Ok(Response::Muxes(self.engine.muxes())),
+            Request::Attach => self.attach(caller),
+            Request::Associate(association) => self.associate(association).map(|()| Response::Done),
+            Request::Disassociate { link } => self.disassociate(link).map(|()| Response::Done),
+            Request::Degrade { link, message } => self.degrade(link, Some(message)).map(|()| Response::Done),
+            Request::Restore { link } => self.degrade(link, None).map(|()| Response::Done),
+            Request::ForgetDeleted { links } => self.forget_deleted(&links).map(|()| Response::Done),
+            Request::Plugins
+            | Request::CreateInstance { .. }
+            | Request::ActivateInstance { .. }
+            | Request::DestroyInstance { .. }
+            | Request::Instances => {
+                Err(ControlError::new(ErrorCode::Unsupported, "overlayd has no search plugins: ask varpd"))
+            }
+        }
+    }
+
+    /// What clients are to be told, since this was last asked.
+    pub(crate) fn take_events(&mut self) -> Vec<(ConnectionId, Event)> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Takes note that a connection has ended.
+    pub(crate) fn closed(&mut self, connection: ConnectionId) {
+        if self.varpd == Some(connection) {
+            self.varpd = None;
+            tracing::warn!("varpd has gone; what it said last stays in force");
+        }
+    }
+
+    fn overlay_named(&self, name: &LinkName) -> Result<LinkId, ControlError> {
+        let found = self.overlays.values().find(|overlay| overlay.record.name == *name);
+        match found {
+            Some(overlay) => Ok(overlay.record.id),
+            None if self.vnic_named(name).is_some() => {
+                Err(ControlError::invalid(format!("{name} is not an overlay")))
+            }
+            None => Err(ControlError::not_found(format!("there is no overlay {name}"))),
+        }
+    }
+
+    fn vnic_named(&self, name: &LinkName) -> Option<LinkId> {
+        self.vnics.values().find(|vnic| vnic.record.name == *name).map(|vnic| vnic.record.id)
+    }
+
+    fn vnics_over(&self, overlay: LinkId) -> impl Iterator<Item = &Vnic> {
+        self.vnics.values().filter(move |vnic| vnic.record.over == overlay)
+    }
+
+    fn check_free(&self, name: &LinkName) -> Result<(), ControlError> {
+        if self.overlay_named(name).is_err() && self.vnic_named(name).is_none() {
+            return Ok(());
+        }
+        Err(ControlError::new(ErrorCode::Exists, format!("a link named {name} exists already")))
+    }
+
+    /// An identifier that no link has, nor a deleted one that varpd still knows.
+    fn fresh_id(&self) -> LinkId {
+        let random = RandomState::new();
+        let drawn = (0u64..).filter_map(|draw| NonZeroU32::new(random.hash_one(draw) as u32)).map(LinkId);
+        let mut free = drawn.filter(|id| !self.overlays.contains_key(id) && !self.vnics.contains_key(id));
+        free.find(|id| !self.deleted.contains(id)).expect("most of 2^32 identifiers are free")
+    }
+}

@@ -1,0 +1,140 @@
+use overlay_core::datapath::OverlaySettings;
+use overlay_core::encap;
+use overlay_core::engine::{Engine, OverlaySpec};
+use overlay_core::property::{Assignment, OVERLAY_PROPERTIES, Properties, PropertyError};
+use overlay_core::protocol::{ControlError, ErrorCode, Event};
+use overlay_core::types::{LinkId, LinkName, OverlayMtu, VnetId};
+
+use super::{Driver, Overlay};
+use crate::lifecycle::{Refusal, Stage, Step};
+use crate::records::OverlayRecord;
+
+/// What a client wants.
+pub(super) struct NewOverlay {
+    pub(super) name: LinkName,
+    pub(super) encap: String,
+    pub(super) vnetid: VnetId,
+    pub(super) search: String,
+    pub(super) properties: Vec<Assignment>,
+    pub(super) temporary: bool,
+}
+
+impl Overlay {
+    /// An overlay at its stored stage.
+    ///
+    /// # Errors
+    /// What of the record cannot stand.
+    pub(super) fn new(record: OverlayRecord) -> Result<Self, ControlError> {
+        let encap = encap::by_name(&record.encap).ok_or_else(|| unknown_encap(&record.encap))?;
+        if record.properties.iter().any(|assignment| assignment.name == "vnetid") {
+            return Err(PropertyError::Repeated("vnetid".to_owned()).into());
+        }
+        let table: Vec<_> = OVERLAY_PROPERTIES.iter().chain(encap.properties()).cloned().collect();
+        let properties = Properties::check(&table, &record.properties)?;
+        let listen = encap.listen(&properties).ok_or_else(|| {
+            ControlError::invalid(format!("encapsulation {} has no address to listen on", record.encap))
+        })?;
+        let mtu = properties.uint("mtu").and_then(|octets| u16::try_from(octets).ok()).unwrap_or_default();
+        let mtu = OverlayMtu::new(mtu).map_err(ControlError::invalid)?;
+        let stage = Stage::restored(record.activated);
+        let (association, degraded, underlay) = (None, None, None);
+        Ok(Self { record, stage, encap, properties, listen, mtu, association, degraded, underlay })
+    }
+
+    /// What it is to the engine now.
+    pub(super) fn spec(&self) -> OverlaySpec {
+        let settings = OverlaySettings {
+            vnetid: self.record.vnetid,
+            encap: self.encap,
+            mtu: self.mtu,
+            active: self.stage.is_activated(),
+            target: self.association.as_ref().map(|association| association.mode.clone()),
+            sources: self.association.as_ref().map(|association| association.sources.clone()),
+        };
+        OverlaySpec { settings, listen: self.listen }
+    }
+
+    /// Takes a step of its life.
+    pub(super) fn step(&mut self, step: Step) -> Result<(), ControlError> {
+        let name = &self.record.name;
+        self.stage = self.stage.step(step).map_err(|refusal| match refusal {
+            Refusal::NotAssociated => {
+                let problem = format!("no varpd instance is associated with overlay {name}");
+                ControlError::new(ErrorCode::Unavailable, problem)
+                    .with_hint("see that varpd runs: svcs varpd")
+            }
+            Refusal::AlreadyActive => {
+                ControlError::new(ErrorCode::Exists, format!("overlay {name} is active already"))
+            }
+        })?;
+        Ok(())
+    }
+}
+
+impl<E: Engine> Driver<E> {
+    pub(super) fn create_overlay(&mut self, wanted: NewOverlay) -> Result<LinkId, ControlError> {
+        let NewOverlay { name, encap, vnetid, search, properties, temporary } = wanted;
+        self.check_free(&name)?;
+        let id = self.fresh_id();
+        let record =
+            OverlayRecord { id, name, encap, vnetid, search, properties, activated: false, temporary };
+        let overlay = Overlay::new(record)?;
+        self.check_vnetid(&overlay.record)?;
+        self.records.save_overlay(&overlay.record)?;
+        self.engine.set_overlay(id, &overlay.spec());
+        self.overlays.insert(id, overlay);
+        Ok(id)
+    }
+
+    /// (vnetid, encapsulation) is unique on a host, whatever the listen address (illumos overlay.c).
+    pub(super) fn check_vnetid(&self, record: &OverlayRecord) -> Result<(), ControlError> {
+        let same =
+            |other: &&Overlay| other.record.vnetid == record.vnetid && other.record.encap == record.encap;
+        let Some(other) = self.overlays.values().find(same) else { return Ok(()) };
+        let problem =
+            format!("vnetid {} of {} is used by overlay {}", record.vnetid, record.encap, other.record.name);
+        Err(ControlError::new(ErrorCode::Exists, problem))
+    }
+
+    pub(super) fn activate_overlay(&mut self, name: &LinkName) -> Result<(), ControlError> {
+        let id = self.overlay_named(name)?;
+        let Some(overlay) = self.overlays.get_mut(&id) else { return Ok(()) };
+        let before = overlay.stage;
+        overlay.step(Step::Activate)?;
+        overlay.record.activated = true;
+        if let Err(error) = self.records.save_overlay(&overlay.record) {
+            (overlay.stage, overlay.record.activated) = (before, false);
+            return Err(error);
+        }
+        self.engine.set_overlay(id, &overlay.spec());
+        tracing::info!("overlay {name} is active");
+        Ok(())
+    }
+
+    pub(super) fn delete_overlay(&mut self, name: &LinkName) -> Result<LinkId, ControlError> {
+        let id = self.overlay_named(name)?;
+        let users: Vec<_> = self.vnics_over(id).map(|vnic| vnic.record.name.as_str()).collect();
+        if !users.is_empty() {
+            let problem = format!("link busy: VNICs over {name}: {}", users.join(", "));
+            return Err(ControlError::new(ErrorCode::Busy, problem)
+                .with_hint("delete them first: dladm delete-vnic NAME"));
+        }
+        let temporary = self.overlays.get(&id).is_some_and(|overlay| overlay.record.temporary);
+        self.deleted.push(id);
+        let stored =
+            self.records.save_deleted(&self.deleted).and_then(|()| self.records.remove(name, temporary));
+        if let Err(error) = stored {
+            self.deleted.retain(|deleted| *deleted != id);
+            return Err(error);
+        }
+        self.engine.remove_overlay(id);
+        self.overlays.remove(&id);
+        self.events.extend(self.varpd.map(|varpd| (varpd, Event::OverlayDeleted(id))));
+        tracing::info!("overlay {name} is deleted");
+        Ok(id)
+    }
+}
+
+fn unknown_encap(name: &str) -> ControlError {
+    ControlError::not_found(format!("unknown encapsulation '{name}' (known ones: {})", encap::names()))
+}

@@ -1,0 +1,155 @@
+use std::borrow::Cow;
+
+use overlay_core::encap::ENCAPS;
+use overlay_core::engine::Engine;
+use overlay_core::lookup::TargetMode;
+use overlay_core::property::{OVERLAY_PROPERTIES, Possible, PropertySpec};
+use overlay_core::protocol::{
+    LinkClass, LinkInfo, LinkState, OverlayInfo, PluginInfo, PropertyValue, Status, TargetInfo, VnicInfo,
+};
+
+use super::{Driver, Overlay, Vnic};
+use crate::lifecycle::Stage;
+
+/// The encapsulation plugins.
+pub(super) fn encaps() -> Vec<PluginInfo> {
+    let info = |name: &str, properties: &[PropertySpec]| PluginInfo {
+        name: name.to_owned(),
+        properties: properties.to_vec(),
+    };
+    ENCAPS.iter().map(|encap| info(encap.name(), encap.properties())).collect()
+}
+
+impl<E: Engine> Driver<E> {
+    pub(super) fn show_links(&self) -> Vec<LinkInfo> {
+        let overlays = self.overlays.values().map(|overlay| self.overlay_link(overlay));
+        let mut links: Vec<_> =
+            overlays.chain(self.vnics.values().map(|vnic| self.vnic_link(vnic))).collect();
+        links.sort_by(|one, other| one.name.cmp(&other.name));
+        links
+    }
+
+    fn overlay_link(&self, overlay: &Overlay) -> LinkInfo {
+        let record = &overlay.record;
+        LinkInfo {
+            id: record.id,
+            name: record.name.clone(),
+            class: LinkClass::Overlay,
+            mtu: overlay.mtu.octets(),
+            state: self.state(overlay),
+            temporary: record.temporary,
+            counters: self.engine.overlay_counters(record.id).1,
+            vnic: None,
+        }
+    }
+
+    fn vnic_link(&self, vnic: &Vnic) -> LinkInfo {
+        let record = &vnic.record;
+        let overlay = &self.overlays[&record.over];
+        let present = self.engine.has_device(record.over, record.id);
+        LinkInfo {
+            id: record.id,
+            name: record.name.clone(),
+            class: LinkClass::Vnic,
+            mtu: record.mtu.octets(),
+            state: if present { self.state(overlay) } else { LinkState::Down },
+            temporary: record.temporary,
+            counters: self.engine.device_counters(record.over, record.id),
+            vnic: Some(VnicInfo {
+                over: overlay.record.name.clone(),
+                mac: record.mac,
+                mac_type: record.mac_type,
+                vid: record.vid,
+            }),
+        }
+    }
+
+    fn state(&self, overlay: &Overlay) -> LinkState {
+        match overlay.stage {
+            Stage::Created | Stage::Associated => LinkState::Unknown,
+            Stage::Active | Stage::Waiting if overlay.underlay.is_some() => LinkState::Down,
+            Stage::Active | Stage::Waiting => LinkState::Up,
+        }
+    }
+
+    pub(super) fn show_overlays(&self) -> Vec<OverlayInfo> {
+        let mut overlays: Vec<_> = self.overlays.values().map(|overlay| self.overlay_info(overlay)).collect();
+        overlays.sort_by(|one, other| one.name.cmp(&other.name));
+        overlays
+    }
+
+    fn overlay_info(&self, overlay: &Overlay) -> OverlayInfo {
+        let record = &overlay.record;
+        let target = |association: &_| match association {
+            TargetMode::Point(destination) => TargetInfo { mac: None, destination: *destination },
+        };
+        OverlayInfo {
+            id: record.id,
+            name: record.name.clone(),
+            vnetid: record.vnetid,
+            instance: overlay.association.as_ref().map(|association| association.instance),
+            properties: overlay.properties_shown(),
+            status: self.status(overlay),
+            targets: overlay.association.iter().map(|association| target(&association.mode)).collect(),
+            counters: self.engine.overlay_counters(record.id).0,
+        }
+    }
+
+    /// The first of the things that keep an overlay from working, in words.
+    fn status(&self, overlay: &Overlay) -> Status {
+        let lost = self.vnics_over(overlay.record.id).find_map(|vnic| self.fault(vnic));
+        let problem = match overlay.stage {
+            Stage::Created | Stage::Associated => {
+                Some("not activated: its creation was not finished; delete it and create it again".to_owned())
+            }
+            Stage::Active | Stage::Waiting => {
+                overlay.underlay.clone().or_else(|| overlay.degraded.clone()).or(lost)
+            }
+        };
+        match (problem, overlay.stage) {
+            (Some(problem), _) => Status::Degraded(problem),
+            (None, Stage::Waiting) if overlay.association.is_none() => {
+                Status::Degraded("varpd has not said yet where its destinations are".to_owned())
+            }
+            (None, Stage::Waiting) => Status::Degraded("varpd has no instance for it".to_owned()),
+            (None, _) if self.varpd.is_none() => {
+                Status::Degraded("varpd is gone; destinations known now go on working".to_owned())
+            }
+            (None, _) => Status::Online,
+        }
+    }
+
+    fn fault(&self, vnic: &Vnic) -> Option<String> {
+        let record = &vnic.record;
+        match &vnic.fault {
+            Some(fault) => Some(format!("VNIC {} has no device: {fault}", record.name)),
+            None if !self.engine.has_device(record.over, record.id) => Some(format!(
+                "the device of VNIC {} was removed by somebody; delete the VNIC, or restart overlayd to have it again",
+                record.name
+            )),
+            None => None,
+        }
+    }
+}
+
+impl Overlay {
+    fn properties_shown(&self) -> Vec<PropertyValue> {
+        // `search` is varpd's to show.
+        let generic = OVERLAY_PROPERTIES.iter().filter(|spec| spec.name != "search");
+        generic.chain(self.encap.properties()).map(|spec| self.property(spec.clone())).collect()
+    }
+
+    fn property(&self, mut spec: PropertySpec) -> PropertyValue {
+        let value = match &*spec.name {
+            "vnetid" => Some(self.record.vnetid.to_string()),
+            "encap" => {
+                let names = ENCAPS.iter().map(|encap| Cow::Borrowed(encap.name()));
+                spec.possible = Possible::Words(names.collect::<Vec<_>>().into());
+                Some(self.record.encap.clone())
+            }
+            "varpd/id" => self.association.as_ref().map(|association| association.instance.to_string()),
+            name => self.properties.value(name).map(ToString::to_string),
+        };
+        PropertyValue { spec, value }
+    }
+}

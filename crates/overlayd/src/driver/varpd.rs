@@ -1,0 +1,83 @@
+use std::net::SocketAddr;
+
+use overlay_core::engine::Engine;
+use overlay_core::lookup::TargetMode;
+use overlay_core::protocol::{Association, ControlError, ErrorCode, Response};
+use overlay_core::types::LinkId;
+
+use super::{ConnectionId, Driver, Overlay};
+use crate::lifecycle::Step;
+
+/// Octets of a degradation's message (illumos: 256 with the terminator).
+const MESSAGE_MAX: usize = 255;
+
+impl<E: Engine> Driver<E> {
+    pub(super) fn attach(&mut self, caller: ConnectionId) -> Result<Response, ControlError> {
+        if self.varpd.is_some_and(|varpd| varpd != caller) {
+            return Err(ControlError::new(ErrorCode::Exists, "another varpd is attached to this overlayd"));
+        }
+        self.varpd = Some(caller);
+        tracing::info!("varpd is attached");
+        Ok(Response::Attached {
+            overlays: self.overlays.keys().copied().collect(),
+            deleted: self.deleted.clone(),
+        })
+    }
+
+    pub(super) fn associate(&mut self, association: Association) -> Result<(), ControlError> {
+        let (link, instance) = (association.link, association.instance);
+        let overlay = self.overlay_of(link)?;
+        check_reach(overlay, &association)?;
+        overlay.step(Step::Associate)?;
+        overlay.association = Some(association);
+        overlay.degraded = None;
+        let (name, spec) = (overlay.record.name.clone(), overlay.spec());
+        self.engine.set_overlay(link, &spec);
+        tracing::info!("overlay {name} is associated with varpd instance {instance}");
+        Ok(())
+    }
+
+    /// Frames go on as varpd said last.
+    pub(super) fn disassociate(&mut self, link: LinkId) -> Result<(), ControlError> {
+        self.overlay_of(link)?.step(Step::Disassociate)
+    }
+
+    pub(super) fn degrade(&mut self, link: LinkId, message: Option<String>) -> Result<(), ControlError> {
+        let overlay = self.overlay_of(link)?;
+        overlay.degraded = message.map(|message| message.chars().take(MESSAGE_MAX).collect());
+        match &overlay.degraded {
+            Some(message) => tracing::warn!("overlay {} is degraded: {message}", overlay.record.name),
+            None => tracing::info!("overlay {} is restored", overlay.record.name),
+        }
+        Ok(())
+    }
+
+    pub(super) fn forget_deleted(&mut self, links: &[LinkId]) -> Result<(), ControlError> {
+        self.deleted.retain(|deleted| !links.contains(deleted));
+        self.records.save_deleted(&self.deleted)
+    }
+
+    fn overlay_of(&mut self, link: LinkId) -> Result<&mut Overlay, ControlError> {
+        self.overlays
+            .get_mut(&link)
+            .ok_or_else(|| ControlError::not_found(format!("there is no overlay with id {link}")))
+    }
+}
+
+/// A socket that listens on an IPv4 address reaches IPv4 tunnel ends, one on an IPv6 address IPv6 ones; `::` both.
+fn check_reach(overlay: &Overlay, association: &Association) -> Result<(), ControlError> {
+    let TargetMode::Point(destination) = association.mode;
+    if destination.port() == 0 || destination.ip().is_unspecified() {
+        return Err(ControlError::invalid(format!("{destination} is no tunnel end")));
+    }
+    let reached = match overlay.listen {
+        SocketAddr::V4(_) => destination.is_ipv4(),
+        SocketAddr::V6(listen) => listen.ip().is_unspecified() || destination.is_ipv6(),
+    };
+    if reached {
+        return Ok(());
+    }
+    let (listen, to) = (overlay.listen.ip(), destination.ip());
+    Err(ControlError::invalid(format!("{to} cannot be reached from {listen}: one is IPv4, the other IPv6"))
+        .with_hint("give both of one kind, or listen on :: for both kinds"))
+}

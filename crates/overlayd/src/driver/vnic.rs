@@ -1,0 +1,167 @@
+use std::hash::{BuildHasher, RandomState};
+
+use overlay_core::device::TapError;
+use overlay_core::engine::{DeviceSpec, Engine, Existing};
+use overlay_core::property::{Assignment, Properties, VNIC_PROPERTIES};
+use overlay_core::protocol::{ControlError, ErrorCode, MacChoice, MacType};
+use overlay_core::socket::BindError;
+use overlay_core::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId};
+
+use super::{Driver, Vnic};
+use crate::records::VnicRecord;
+
+/// What a client wants.
+pub(super) struct NewVnic {
+    pub(super) name: LinkName,
+    pub(super) over: LinkName,
+    pub(super) mac: MacChoice,
+    pub(super) vid: Option<VlanId>,
+    pub(super) properties: Vec<Assignment>,
+    pub(super) temporary: bool,
+}
+
+impl VnicRecord {
+    /// What it is to the engine.
+    pub(super) fn spec(&self) -> DeviceSpec {
+        DeviceSpec { link: self.id, name: self.name.clone(), mac: self.mac, vid: self.vid, mtu: self.mtu }
+    }
+}
+
+impl<E: Engine> Driver<E> {
+    pub(super) fn create_vnic(&mut self, wanted: NewVnic) -> Result<LinkId, ControlError> {
+        let record = self.plan(wanted)?;
+        let (id, over) = (record.id, record.over);
+        self.records.save_vnic(&record)?;
+        if let Err(error) = self.raise(&record) {
+            self.settle(over);
+            // The device is what counts; a record without one is made good at the next start.
+            let _ = self.records.remove(&record.name, record.temporary);
+            return Err(error);
+        }
+        tracing::info!("VNIC {} is made, address {}", record.name, record.mac);
+        self.vnics.insert(id, Vnic { record, fault: None });
+        Ok(id)
+    }
+
+    /// Checks everything before anything is made.
+    fn plan(&self, wanted: NewVnic) -> Result<VnicRecord, ControlError> {
+        let name = wanted.name.for_device().map_err(ControlError::invalid)?;
+        self.check_free(&name)?;
+        let over = self.overlay_named(&wanted.over)?;
+        let overlay = &self.overlays[&over];
+        if !overlay.stage.is_activated() {
+            let problem = format!("overlay {} is not activated: its creation was not finished", wanted.over);
+            let hint = format!("dladm delete-overlay {}, and create it again", wanted.over);
+            return Err(ControlError::new(ErrorCode::Unavailable, problem).with_hint(hint));
+        }
+        if overlay.record.temporary && !wanted.temporary {
+            let problem = format!("overlay {} is temporary, and {name} is not", wanted.over);
+            return Err(
+                ControlError::invalid(problem).with_hint("make the VNIC temporary too: create-vnic -t")
+            );
+        }
+        let (mac, mac_type) = self.choose_mac(over, wanted.mac)?;
+        let mtu = vnic_mtu(&wanted.properties, overlay.mtu)?;
+        let (id, vid, temporary) = (self.fresh_id(), wanted.vid, wanted.temporary);
+        Ok(VnicRecord { id, name, over, mac, mac_type, vid, mtu, temporary })
+    }
+
+    fn choose_mac(&self, over: LinkId, choice: MacChoice) -> Result<(MacAddr, MacType), ControlError> {
+        let owner = |mac| self.vnics_over(over).find(|vnic| vnic.record.mac == mac);
+        match choice {
+            MacChoice::Fixed(mac) => {
+                let mac = mac.unicast().map_err(ControlError::invalid)?;
+                let Some(owner) = owner(mac) else { return Ok((mac, MacType::Fixed)) };
+                let problem =
+                    format!("MAC address {mac} is used by VNIC {} on this overlay", owner.record.name);
+                Err(ControlError::new(ErrorCode::Exists, problem))
+            }
+            MacChoice::Random { prefix } => {
+                let (prefix, random) = (prefix.unwrap_or_default(), RandomState::new());
+                // A prefix of five octets leaves 256 addresses; these draws meet nearly all of them.
+                let mut drawn = (0u32..4096).map(|draw| MacAddr::random(prefix, random.hash_one(draw)));
+                let free = drawn.find(|mac| mac.unicast().is_ok() && owner(*mac).is_none());
+                let full = || {
+                    ControlError::new(ErrorCode::Exists, format!("no free MAC address with prefix {prefix}"))
+                };
+                free.map(|mac| (mac, MacType::Random)).ok_or_else(full)
+            }
+        }
+    }
+
+    /// Opens the underlay, with the first VNIC, and makes the device.
+    fn raise(&mut self, record: &VnicRecord) -> Result<(), ControlError> {
+        self.engine.start(record.over).map_err(|error| bind_failure(&error))?;
+        self.engine
+            .add_device(record.over, &record.spec(), Existing::Refuse)
+            .map_err(|error| device_failure(&error))?;
+        if let Some(overlay) = self.overlays.get_mut(&record.over) {
+            overlay.underlay = None;
+        }
+        Ok(())
+    }
+
+    /// Closes the underlay behind the last VNIC.
+    fn settle(&mut self, over: LinkId) {
+        if self.vnics_over(over).next().is_some() {
+            return;
+        }
+        self.engine.stop(over);
+        if let Some(overlay) = self.overlays.get_mut(&over) {
+            overlay.underlay = None;
+        }
+    }
+
+    pub(super) fn delete_vnic(&mut self, name: &LinkName) -> Result<(), ControlError> {
+        let Some(id) = self.vnic_named(name) else {
+            let problem = format!("there is no VNIC {name}");
+            return Err(match self.overlay_named(name) {
+                Ok(_) => ControlError::invalid(format!("{name} is not a VNIC")),
+                Err(_) => ControlError::not_found(problem),
+            });
+        };
+        let Some(vnic) = self.vnics.get_mut(&id) else { return Ok(()) };
+        let (over, temporary) = (vnic.record.over, vnic.record.temporary);
+        self.engine.remove_device(over, id).map_err(|error| device_failure(&error))?;
+        vnic.fault = Some("it has been deleted, but its record stays".to_owned());
+        self.records.remove(name, temporary)?;
+        self.vnics.remove(&id);
+        self.settle(over);
+        tracing::info!("VNIC {name} is deleted");
+        Ok(())
+    }
+}
+
+fn vnic_mtu(given: &[Assignment], overlay: OverlayMtu) -> Result<OverlayMtu, ControlError> {
+    let properties = Properties::check(VNIC_PROPERTIES, given)?;
+    let Some(octets) = properties.uint("mtu") else { return Ok(overlay) };
+    let mtu = u16::try_from(octets).map_err(ControlError::invalid)?;
+    let mtu = OverlayMtu::new(mtu).map_err(ControlError::invalid)?;
+    if mtu > overlay {
+        return Err(ControlError::invalid(format!("mtu {mtu} is above the overlay's, {overlay}")));
+    }
+    Ok(mtu)
+}
+
+pub(super) fn bind_failure(error: &BindError) -> ControlError {
+    let failure = ControlError::new(
+        ErrorCode::Failed,
+        format!("its overlay's underlay socket cannot be opened: {error}"),
+    );
+    match error {
+        BindError::NotLocal(_) => failure.with_hint("see this host's addresses: ip address"),
+        BindError::Taken(address) => {
+            failure.with_hint(format!("see who has it: ss -uanp 'sport = :{}'", address.port()))
+        }
+        BindError::Denied(_) | BindError::System { .. } => failure,
+    }
+}
+
+fn device_failure(error: &TapError) -> ControlError {
+    let code = match error {
+        TapError::NameTaken(_) => ErrorCode::Exists,
+        TapError::Held(_) => ErrorCode::Busy,
+        TapError::System { .. } | TapError::Netlink(_) | TapError::Namespace(_) => ErrorCode::Failed,
+    };
+    ControlError::new(code, error.to_string())
+}

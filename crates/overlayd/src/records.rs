@@ -1,0 +1,148 @@
+//! What is stored of links: a file each, kept over boots or until the next one.
+
+use std::io;
+
+use overlay_core::control::{BadRecord, Daemon, Paths, RecordDir};
+use overlay_core::property::Assignment;
+use overlay_core::protocol::{ControlError, ErrorCode, MacType};
+use overlay_core::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId, VnetId};
+use serde::{Deserialize, Serialize};
+
+/// The file with the deleted overlays whose varpd instances may still exist: no link has this name.
+const DELETED: &str = "-deleted";
+
+/// An overlay, as its creator described it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OverlayRecord {
+    pub(crate) id: LinkId,
+    pub(crate) name: LinkName,
+    pub(crate) encap: String,
+    pub(crate) vnetid: VnetId,
+    pub(crate) search: String,
+    pub(crate) properties: Vec<Assignment>,
+    pub(crate) activated: bool,
+    #[serde(skip)]
+    pub(crate) temporary: bool,
+}
+
+/// A VNIC, with the address it was given or has drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VnicRecord {
+    pub(crate) id: LinkId,
+    pub(crate) name: LinkName,
+    pub(crate) over: LinkId,
+    pub(crate) mac: MacAddr,
+    pub(crate) mac_type: MacType,
+    pub(crate) vid: Option<VlanId>,
+    pub(crate) mtu: OverlayMtu,
+    #[serde(skip)]
+    pub(crate) temporary: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "class", rename_all = "kebab-case")]
+enum Stored {
+    Overlay(OverlayRecord),
+    Vnic(VnicRecord),
+    Deleted { links: Vec<LinkId> },
+}
+
+/// All that could be read.
+#[derive(Debug, Default)]
+pub(crate) struct Restored {
+    pub(crate) overlays: Vec<OverlayRecord>,
+    pub(crate) vnics: Vec<VnicRecord>,
+    pub(crate) deleted: Vec<LinkId>,
+}
+
+/// The two directories with records.
+#[derive(Debug)]
+pub(crate) struct Records {
+    kept: RecordDir,
+    temporary: RecordDir,
+}
+
+impl Records {
+    /// Opens the directories, which are made when they are missing.
+    pub(crate) fn open(paths: &Paths) -> io::Result<Self> {
+        let open = |temporary| {
+            let path = paths.records(Daemon::Overlayd, temporary);
+            let failed = |error| io::Error::other(format!("cannot make {}: {error}", path.display()));
+            RecordDir::open(path.clone()).map_err(failed)
+        };
+        Ok(Self { kept: open(false)?, temporary: open(true)? })
+    }
+
+    /// Everything stored. What cannot be read is set aside and logged, and the rest is not touched by it.
+    pub(crate) fn load(&self) -> Restored {
+        let mut restored = Restored::default();
+        for (dir, temporary) in [(&self.kept, false), (&self.temporary, true)] {
+            match dir.load::<Stored>() {
+                Ok((good, bad)) => {
+                    bad.iter().for_each(report);
+                    good.into_iter().for_each(|(_, stored)| restored.take(stored, temporary));
+                }
+                Err(error) => tracing::error!("cannot read stored links: {error}"),
+            }
+        }
+        restored
+    }
+
+    pub(crate) fn save_overlay(&self, record: &OverlayRecord) -> Result<(), ControlError> {
+        let stored = Stored::Overlay(record.clone());
+        self.dir(record.temporary)
+            .save(record.name.as_str(), &stored)
+            .map_err(|error| not_stored(&record.name, &error))
+    }
+
+    pub(crate) fn save_vnic(&self, record: &VnicRecord) -> Result<(), ControlError> {
+        let stored = Stored::Vnic(record.clone());
+        self.dir(record.temporary)
+            .save(record.name.as_str(), &stored)
+            .map_err(|error| not_stored(&record.name, &error))
+    }
+
+    pub(crate) fn remove(&self, name: &LinkName, temporary: bool) -> Result<(), ControlError> {
+        self.dir(temporary).remove(name.as_str()).map_err(|error| {
+            ControlError::new(ErrorCode::Failed, format!("cannot remove the stored {name}: {error}"))
+        })
+    }
+
+    pub(crate) fn save_deleted(&self, links: &[LinkId]) -> Result<(), ControlError> {
+        let outcome = match links {
+            [] => self.kept.remove(DELETED),
+            links => self.kept.save(DELETED, &Stored::Deleted { links: links.to_vec() }),
+        };
+        outcome.map_err(|error| {
+            ControlError::new(ErrorCode::Failed, format!("cannot store which overlays were deleted: {error}"))
+        })
+    }
+
+    const fn dir(&self, temporary: bool) -> &RecordDir {
+        if temporary { &self.temporary } else { &self.kept }
+    }
+}
+
+impl Restored {
+    fn take(&mut self, stored: Stored, temporary: bool) {
+        match stored {
+            Stored::Overlay(record) => self.overlays.push(OverlayRecord { temporary, ..record }),
+            Stored::Vnic(record) => self.vnics.push(VnicRecord { temporary, ..record }),
+            Stored::Deleted { links } => self.deleted = links,
+        }
+    }
+}
+
+fn not_stored(name: &LinkName, error: &io::Error) -> ControlError {
+    let hint = "see whether the file system of the state directory is full or read-only (OVERLAY_STATE_DIR)";
+    ControlError::new(ErrorCode::Failed, format!("cannot store {name}: {error}")).with_hint(hint)
+}
+
+fn report(bad: &BadRecord) {
+    tracing::error!(
+        "stored link {} cannot be read: {}; set aside as {}",
+        bad.name,
+        bad.reason,
+        bad.set_aside.display()
+    );
+}

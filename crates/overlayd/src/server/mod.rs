@@ -1,0 +1,148 @@
+//! The control server: one thread that waits for signals, clients and their octets.
+
+mod connection;
+mod signals;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use overlay_core::engine::Engine;
+
+use self::connection::Connection;
+pub(crate) use self::signals::Signals;
+use crate::driver::{ConnectionId, Driver};
+
+/// Clients beyond this number cost the one that has been silent longest its connection.
+const CONNECTIONS_MAX: usize = 2048;
+
+/// How long until what ails is tried again.
+const MENDING_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long until a client is accepted again when descriptors have run out.
+const BREATH: Duration = Duration::from_millis(100);
+
+struct Server<'a, E> {
+    listener: UnixListener,
+    driver: &'a mut Driver<E>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    last_id: u64,
+    clock: u64,
+    out_of_breath: bool,
+}
+
+/// Serves until a signal asks for the end.
+pub(crate) fn serve<E: Engine>(
+    listener: UnixListener,
+    signals: Signals,
+    driver: &mut Driver<E>,
+) -> io::Result<()> {
+    let connections = BTreeMap::new();
+    let mut server = Server { listener, driver, connections, last_id: 0, clock: 0, out_of_breath: false };
+    let mut mended = Instant::now();
+    loop {
+        let ready = server.wait(&signals)?;
+        if ready.signal && signals.ask_for_end()? {
+            return Ok(());
+        }
+        if ready.client {
+            server.accept();
+        }
+        ready.connections.into_iter().for_each(|id| server.attend(id));
+        if server.driver.is_ailing() && mended.elapsed() >= MENDING_PAUSE {
+            server.driver.mend();
+            mended = Instant::now();
+        }
+    }
+}
+
+/// What there is to do.
+struct Ready {
+    signal: bool,
+    client: bool,
+    connections: Vec<ConnectionId>,
+}
+
+impl<E: Engine> Server<'_, E> {
+    fn wait(&mut self, signals: &Signals) -> io::Result<Ready> {
+        let accepting = if self.out_of_breath { PollFlags::empty() } else { PollFlags::POLLIN };
+        let fixed =
+            [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(self.listener.as_fd(), accepting)];
+        let clients = self
+            .connections
+            .values()
+            .map(|connection| PollFd::new(connection.as_fd(), connection.interest()));
+        let mut watched: Vec<_> = fixed.into_iter().chain(clients).collect();
+        let pause = match (self.out_of_breath, self.driver.is_ailing()) {
+            (true, _) => Some(BREATH),
+            (false, true) => Some(MENDING_PAUSE),
+            (false, false) => None,
+        };
+        let pause = pause.and_then(|pause| PollTimeout::try_from(pause).ok()).unwrap_or(PollTimeout::NONE);
+        poll(&mut watched, pause)?;
+        let any: Vec<_> = watched.iter().map(|watched| watched.any().unwrap_or(false)).collect();
+        self.out_of_breath = false;
+        let connections = self.connections.keys().zip(&any[2..]).filter(|(_, any)| **any).map(|(id, _)| *id);
+        Ok(Ready { signal: any[0], client: any[1], connections: connections.collect() })
+    }
+
+    fn accept(&mut self) {
+        self.make_room();
+        match self.listener.accept().and_then(|(stream, _)| Connection::new(stream)) {
+            Ok(connection) => {
+                self.last_id += 1;
+                self.connections.insert(ConnectionId(self.last_id), connection);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => {
+                tracing::warn!("cannot accept a client: {error}");
+                self.out_of_breath = true;
+            }
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.connections.len() < CONNECTIONS_MAX {
+            return;
+        }
+        let silent = self.connections.iter().min_by_key(|(id, connection)| (connection.last_heard, **id));
+        if let Some(id) = silent.map(|(id, _)| *id) {
+            self.close(id);
+        }
+    }
+
+    /// Reads what a client says, carries it out, and writes what there is to say to it.
+    fn attend(&mut self, id: ConnectionId) {
+        let Some(mut connection) = self.connections.remove(&id) else { return };
+        self.clock += 1;
+        let mut alive = connection.read(self.clock).is_ok();
+        while let Some(incoming) = connection.next_request() {
+            let result = self.driver.call(id, incoming.request);
+            connection.session.reply(incoming.id, result);
+        }
+        alive &= connection.write().is_ok() && !connection.is_over();
+        self.connections.insert(id, connection);
+        self.tell();
+        if !alive {
+            self.close(id);
+        }
+    }
+
+    fn tell(&mut self) {
+        for (id, event) in self.driver.take_events() {
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            connection.session.event(event);
+            if connection.write().is_err() {
+                self.close(id);
+            }
+        }
+    }
+
+    fn close(&mut self, id: ConnectionId) {
+        self.connections.remove(&id);
+        self.driver.closed(id);
+    }
+}
