@@ -1,0 +1,43 @@
+# demo, test, check, bench and install; each fetches from the distribution's packages what it needs and misses.
+PREFIX ?= /usr/local
+DESTDIR ?=
+CARGO ?= cargo
+PROGRAMS = overlayd varpd dladm
+COMPAT = ifconfig svcs
+
+.PHONY: demo test check bench build install needs-build needs-demo needs-test
+
+# The whole session between two hosts on this machine.
+demo: needs-demo build
+	tests/demo.sh target/release
+
+# Everything that shows that the project works; as root.
+test: needs-test
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --workspace
+
+check: needs-build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+# Ratios against the kernel's vxlan behind a bridge, in one interleaved run; as root.
+bench: needs-demo build
+	target/release/overlay-bench
+
+build: needs-build
+	$(CARGO) build --release --workspace --bins
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/overlay/compat
+	install -m 755 $(PROGRAMS:%=target/release/%) $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(COMPAT:%=target/release/%) $(DESTDIR)$(PREFIX)/lib/overlay/compat
+
+needs-build:
+	@tests/needs.sh cc:gcc
+
+needs-demo: needs-build
+	@tests/needs.sh ip:iproute2 ping:iputils-ping iperf3:iperf3 ethtool:ethtool
+
+needs-test: needs-demo
+	@tests/needs.sh tshark:tshark setpriv:util-linux tcpdump:tcpdump
