@@ -3,6 +3,7 @@
 //! The pure core (`types`, `property`, `wire`, `encap`, `lookup`, `offload`, `protocol`, `datapath`) has no clock,
 //! no sockets and no files: frames, datagrams and octets come in as arguments and go out as results. The ends
 //! that do I/O (`device`, `socket`, `engine`, `netlink`, `control`) stand around it, and `unsafe` lives in `sys`.
+#![doc = include_str!("../theory.md")]
 #![deny(unsafe_code)]
 
 pub mod control;

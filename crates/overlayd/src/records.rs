@@ -2,7 +2,7 @@
 
 use std::io;
 
-use overlay_core::control::{BadRecord, Daemon, Paths, RecordDir};
+use overlay_core::control::{BadRecord, Daemon, Loaded, Paths, RecordDir};
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{ControlError, ErrorCode, MacType};
 use overlay_core::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId, VnetId};
@@ -78,7 +78,7 @@ impl Records {
         let mut restored = Restored::default();
         for (dir, temporary) in [(&self.kept, false), (&self.temporary, true)] {
             match dir.load::<Stored>() {
-                Ok((good, bad)) => {
+                Ok(Loaded { good, bad }) => {
                     bad.iter().for_each(report);
                     good.into_iter().for_each(|(_, stored)| restored.take(stored, temporary));
                 }

@@ -11,4 +11,4 @@ pub use claim::{Claim, ClaimError};
 pub use client::{Client, ClientError};
 pub use paths::{Daemon, Paths};
 pub use peer::Peer;
-pub use store::{BadRecord, RecordDir};
+pub use store::{BadRecord, Loaded, RecordDir};

@@ -26,6 +26,15 @@ pub struct BadRecord {
     pub reason: String,
 }
 
+/// What was found in a directory of records.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// What could be read, by name.
+    pub good: Vec<(String, T)>,
+    /// What could not.
+    pub bad: Vec<BadRecord>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Versioned<T> {
     version: u32,
@@ -49,12 +58,12 @@ impl RecordDir {
     /// The system's; the old record is then still there.
     pub fn save(&self, name: &str, record: &impl Serialize) -> io::Result<()> {
         let temporary = self.path.join(format!("{name}.tmp"));
-        let mut file = File::create(&temporary)?;
-        serde_json::to_writer_pretty(&mut file, &Versioned { version: VERSION, record })?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&temporary, self.file(name))?;
-        self.sync()
+        let saved = write(&temporary, record).and_then(|()| fs::rename(&temporary, self.file(name)));
+        if saved.is_err() {
+            // On a full disk it would only be in the way.
+            let _ = fs::remove_file(&temporary);
+        }
+        saved.and_then(|()| self.sync())
     }
 
     /// Removes a record, if it is there.
@@ -73,8 +82,8 @@ impl RecordDir {
     ///
     /// # Errors
     /// The system's, when the directory cannot be read.
-    pub fn load<T: DeserializeOwned>(&self) -> io::Result<(Vec<(String, T)>, Vec<BadRecord>)> {
-        let (mut good, mut bad) = (Vec::new(), Vec::new());
+    pub fn load<T: DeserializeOwned>(&self) -> io::Result<Loaded<T>> {
+        let mut loaded = Loaded { good: Vec::new(), bad: Vec::new() };
         for entry in fs::read_dir(&self.path)? {
             let path = entry?.path();
             let name = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
@@ -82,12 +91,12 @@ impl RecordDir {
                 continue;
             };
             match read(&path) {
-                Ok(record) => good.push((name, record)),
-                Err(reason) => bad.push(self.set_aside(name, reason)),
+                Ok(record) => loaded.good.push((name, record)),
+                Err(reason) => loaded.bad.push(self.set_aside(name, reason)),
             }
         }
-        good.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok((good, bad))
+        loaded.good.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(loaded)
     }
 
     /// Sets aside a record that was read but makes no sense.
@@ -107,6 +116,13 @@ impl RecordDir {
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
+}
+
+fn write(path: &Path, record: &impl Serialize) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    serde_json::to_writer_pretty(&mut file, &Versioned { version: VERSION, record })?;
+    file.write_all(b"\n")?;
+    file.sync_all()
 }
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
@@ -161,11 +177,11 @@ pub(super) mod tests {
         let scratch = Scratch::new();
         let dir = RecordDir::open(scratch.path.join("r")).unwrap();
         dir.save("one", &sample()).unwrap();
-        let (good, bad) = dir.load::<Sample>().unwrap();
+        let Loaded { good, bad } = dir.load::<Sample>().unwrap();
         assert_eq!((good, bad.len()), (vec![("one".to_owned(), sample())], 0));
         dir.remove("one").unwrap();
         dir.remove("one").unwrap();
-        assert!(dir.load::<Sample>().unwrap().0.is_empty());
+        assert!(dir.load::<Sample>().unwrap().good.is_empty());
     }
 
     #[test]
@@ -177,10 +193,19 @@ pub(super) mod tests {
         // The last two octets are the closing brace and the newline after it.
         for len in 0..whole.len() - 1 {
             fs::write(dir.file("cut"), &whole[..len]).unwrap();
-            let (good, bad) = dir.load::<Sample>().unwrap();
+            let Loaded { good, bad } = dir.load::<Sample>().unwrap();
             assert_eq!((good.len(), bad.len()), (1, 1), "at {len}");
             assert!(bad[0].set_aside.exists() && !dir.file("cut").exists());
         }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_written_leaves_no_file() {
+        let scratch = Scratch::new();
+        let dir = RecordDir::open(scratch.path.clone()).unwrap();
+        fs::create_dir(dir.file("one")).unwrap();
+        assert!(dir.save("one", &sample()).is_err());
+        assert_eq!(fs::read_dir(&scratch.path).unwrap().count(), 1);
     }
 
     #[test]
@@ -188,7 +213,7 @@ pub(super) mod tests {
         let scratch = Scratch::new();
         let dir = RecordDir::open(scratch.path.clone()).unwrap();
         fs::write(dir.file("new"), "{\"version\":2,\"word\":\"a\",\"number\":1}").unwrap();
-        let (_, bad) = dir.load::<Sample>().unwrap();
+        let Loaded { bad, .. } = dir.load::<Sample>().unwrap();
         assert!(bad[0].reason.contains("version 2"), "{}", bad[0].reason);
     }
 }

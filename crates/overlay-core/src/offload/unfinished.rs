@@ -61,7 +61,7 @@ mod tests {
     }
 
     fn finished(packet: &Packet<'_>) -> u16 {
-        packet.pseudo_sum(Transport::Tcp).add(packet.payload).checksum()
+        packet.pseudo_sum(Transport::Tcp).plus(packet.payload).checksum()
     }
 
     fn header(frame: &[u8]) -> Option<VnetHeader> {

@@ -5,7 +5,7 @@ pub struct Sum(u64);
 impl Sum {
     /// The sum with `octets` added, which start at an even place; an odd last octet is padded with zero.
     #[must_use]
-    pub fn add(self, octets: &[u8]) -> Self {
+    pub fn plus(self, octets: &[u8]) -> Self {
         let (words, rest) = octets.as_chunks::<2>();
         let sum: u64 = words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum();
         let last = rest.first().map_or(0, |octet| u64::from(*octet) << 8);
@@ -14,7 +14,7 @@ impl Sum {
 
     /// The sum with one word added.
     #[must_use]
-    pub const fn add_word(self, word: u16) -> Self {
+    pub const fn plus_word(self, word: u16) -> Self {
         Self(self.0 + word as u64)
     }
 
@@ -51,14 +51,14 @@ mod tests {
     proptest! {
         #[test]
         fn the_sum_is_the_slow_references(octets in prop::collection::vec(any::<u8>(), 0..3000)) {
-            prop_assert_eq!(Sum::default().add(&octets).folded(), slow(&octets));
+            prop_assert_eq!(Sum::default().plus(&octets).folded(), slow(&octets));
         }
 
         #[test]
         fn a_sum_may_be_made_in_even_pieces(octets in prop::collection::vec(any::<u8>(), 2..300), cut in 0usize..150) {
             let cut = (cut * 2).min(octets.len() & !1);
             let (one, other) = octets.split_at(cut);
-            prop_assert_eq!(Sum::default().add(one).add(other), Sum::default().add(&octets));
+            prop_assert_eq!(Sum::default().plus(one).plus(other), Sum::default().plus(&octets));
         }
     }
 
@@ -67,6 +67,6 @@ mod tests {
         // The IPv4 header of RFC 1071's time, as in many textbooks: checksum b861.
         let header =
             [0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7];
-        assert_eq!(Sum::default().add(&header).folded(), 0xffff);
+        assert_eq!(Sum::default().plus(&header).folded(), 0xffff);
     }
 }

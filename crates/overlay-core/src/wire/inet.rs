@@ -123,7 +123,7 @@ impl<'a> Packet<'a> {
     /// The sum over the pseudo-header (RFC 9293 section 3.1, RFC 8200 section 8.1).
     pub fn pseudo_sum(&self, transport: Transport) -> Sum {
         let len = self.payload.len() as u16;
-        Sum::default().add(self.addresses).add_word(u16::from(transport.protocol())).add_word(len)
+        Sum::default().plus(self.addresses).plus_word(u16::from(transport.protocol())).plus_word(len)
     }
 
     /// Octets of the TCP header with its options, where there is a whole one.

@@ -139,3 +139,6 @@ impl<E: Engine> Driver<E> {
         free.find(|id| !self.deleted.contains(id)).expect("most of 2^32 identifiers are free")
     }
 }
+
+#[cfg(test)]
+mod tests;

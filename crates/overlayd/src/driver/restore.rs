@@ -58,7 +58,7 @@ impl<E: Engine> Driver<E> {
             match &outcome {
                 Ok(()) => tracing::info!("overlay {name} has its underlay socket"),
                 Err(reason) if overlay.underlay.as_ref() != Some(reason) => {
-                    tracing::warn!("overlay {name}: {reason}")
+                    tracing::warn!("overlay {name}: {reason}");
                 }
                 Err(_) => {}
             }

@@ -1,0 +1,357 @@
+//! The driver over an engine that only takes notes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use overlay_core::control::{Daemon, Paths};
+use overlay_core::device::TapError;
+use overlay_core::engine::{DeviceSpec, Existing, OverlaySpec};
+use overlay_core::lookup::{Sources, TargetMode};
+use overlay_core::property::Assignment;
+use overlay_core::protocol::{CounterInfo, LinkCounters, LinkState, MacChoice, MuxInfo, OverlayInfo, Status};
+use overlay_core::socket::BindError;
+use overlay_core::types::{MacAddr, VnetId};
+
+use super::*;
+
+const CLIENT: ConnectionId = ConnectionId(1);
+const VARPD: ConnectionId = ConnectionId(2);
+
+#[derive(Default)]
+struct Notes {
+    overlays: BTreeMap<LinkId, bool>,
+    devices: BTreeSet<LinkName>,
+    refuse_start: bool,
+    refuse_device: bool,
+}
+
+impl Engine for Notes {
+    fn set_overlay(&mut self, link: LinkId, _spec: &OverlaySpec) {
+        self.overlays.entry(link).or_default();
+    }
+
+    fn start(&mut self, link: LinkId) -> Result<(), BindError> {
+        if self.refuse_start {
+            return Err(BindError::NotLocal("10.0.0.1:4789".parse().unwrap()));
+        }
+        self.overlays.insert(link, true);
+        Ok(())
+    }
+
+    fn stop(&mut self, link: LinkId) {
+        self.overlays.insert(link, false);
+    }
+
+    fn is_started(&self, link: LinkId) -> bool {
+        self.overlays[&link]
+    }
+
+    fn remove_overlay(&mut self, link: LinkId) {
+        self.overlays.remove(&link);
+    }
+
+    fn add_device(&mut self, _over: LinkId, spec: &DeviceSpec, _existing: Existing) -> Result<(), TapError> {
+        if self.refuse_device {
+            return Err(TapError::NameTaken(spec.name.clone()));
+        }
+        self.devices.insert(spec.name.clone());
+        Ok(())
+    }
+
+    fn remove_device(&mut self, _over: LinkId, _link: LinkId) -> Result<(), TapError> {
+        self.devices.pop_first();
+        Ok(())
+    }
+
+    fn has_device(&self, _over: LinkId, _link: LinkId) -> bool {
+        !self.devices.is_empty()
+    }
+
+    fn overlay_counters(&self, _link: LinkId) -> (CounterInfo, LinkCounters) {
+        Default::default()
+    }
+
+    fn device_counters(&self, _over: LinkId, _link: LinkId) -> LinkCounters {
+        LinkCounters::default()
+    }
+
+    fn muxes(&self) -> Vec<MuxInfo> {
+        Vec::new()
+    }
+}
+
+/// A driver whose records are in a directory of the test's own.
+struct Bench {
+    driver: Driver<Notes>,
+    paths: Paths,
+}
+
+impl Bench {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("overlayd-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let state: PathBuf = std::env::temp_dir().join(name);
+        let paths = Paths { run: state.join("run"), state };
+        Self { driver: Driver::restore(Notes::default(), Records::open(&paths).unwrap()), paths }
+    }
+
+    /// The same host after overlayd was killed and started again.
+    fn restarted(&mut self) {
+        self.driver = Driver::restore(Notes::default(), Records::open(&self.paths).unwrap());
+    }
+
+    fn call(&mut self, request: Request) -> Result<Response, ControlError> {
+        self.driver.call(CLIENT, request)
+    }
+
+    fn refusal(&mut self, request: Request) -> String {
+        self.call(request).unwrap_err().message
+    }
+
+    /// An overlay with its varpd, at work.
+    fn overlay(&mut self, name: &str, vnetid: u32) -> LinkId {
+        self.driver.call(VARPD, Request::Attach).unwrap();
+        let Ok(Response::Link(link)) = self.call(create(name, vnetid)) else { panic!("no overlay") };
+        self.call(associate(link)).unwrap();
+        self.call(Request::ActivateOverlay { name: name.parse().unwrap() }).unwrap();
+        link
+    }
+
+    fn info(&mut self) -> OverlayInfo {
+        match self.call(Request::Overlays) {
+            Ok(Response::Overlays(overlays)) => overlays.into_iter().next().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn degraded(&mut self) -> String {
+        match self.info().status {
+            Status::Degraded(message) => message,
+            Status::Online => panic!("online"),
+        }
+    }
+
+    fn links(&mut self) -> Vec<(String, LinkState)> {
+        match self.call(Request::Links) {
+            Ok(Response::Links(links)) => {
+                links.into_iter().map(|link| (link.name.into(), link.state)).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn files(&self) -> Vec<String> {
+        let dir = fs::read_dir(self.paths.records(Daemon::Overlayd, false)).unwrap();
+        let mut files: Vec<_> = dir.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        files.sort();
+        files
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.paths.state);
+    }
+}
+
+fn create(name: &str, vnetid: u32) -> Request {
+    Request::CreateOverlay {
+        name: name.parse().unwrap(),
+        encap: "vxlan".into(),
+        vnetid: VnetId::new(vnetid).unwrap(),
+        search: "direct".into(),
+        properties: vec![Assignment::new("vxlan/listen_ip", "10.0.0.1")],
+        temporary: false,
+    }
+}
+
+fn with(properties: &[(&str, &str)]) -> Request {
+    let Request::CreateOverlay { name, encap, vnetid, search, temporary, .. } = create("demo0", 23) else {
+        unreachable!()
+    };
+    let properties = properties.iter().map(|(name, value)| Assignment::new(*name, *value)).collect();
+    Request::CreateOverlay { name, encap, vnetid, search, properties, temporary }
+}
+
+fn associate(link: LinkId) -> Request {
+    associate_to(link, "10.0.0.2:4789")
+}
+
+fn associate_to(link: LinkId, point: &str) -> Request {
+    let mode = TargetMode::Point(point.parse().unwrap());
+    Request::Associate(Association { link, instance: 1, mode, sources: Sources::Any })
+}
+
+fn vnic(name: &str, over: &str) -> Request {
+    let (name, over) = (name.parse().unwrap(), over.parse().unwrap());
+    let mac = MacChoice::Random { prefix: None };
+    Request::CreateVnic { name, over, mac, vid: None, properties: vec![], temporary: false }
+}
+
+fn delete_overlay(name: &str) -> Request {
+    Request::DeleteOverlay { name: name.parse().unwrap() }
+}
+
+#[test]
+fn an_overlay_lives_from_creation_to_deletion() {
+    let mut bench = Bench::new();
+    let link = bench.overlay("demo0", 23);
+    assert_eq!((bench.info().status, bench.info().targets.len()), (Status::Online, 1));
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    assert!(bench.driver.engine.is_started(link));
+    let busy = bench.call(delete_overlay("demo0")).unwrap_err();
+    assert_eq!((busy.code, busy.message), (ErrorCode::Busy, "link busy: VNICs over demo0: foo0".into()));
+    bench.call(Request::DeleteVnic { name: "foo0".parse().unwrap() }).unwrap();
+    assert!(!bench.driver.engine.is_started(link));
+    bench.call(delete_overlay("demo0")).unwrap();
+    assert_eq!(bench.driver.take_events(), [(VARPD, Event::OverlayDeleted(link))]);
+    assert_eq!((bench.links(), bench.files()), (vec![], vec!["-deleted.json".to_owned()]));
+    bench.call(Request::ForgetDeleted { links: vec![link] }).unwrap();
+    assert!(bench.files().is_empty());
+}
+
+#[test]
+fn activation_comes_after_association() {
+    let mut bench = Bench::new();
+    bench.call(create("demo0", 23)).unwrap();
+    let refusal = bench.refusal(Request::ActivateOverlay { name: "demo0".parse().unwrap() });
+    assert!(refusal.contains("no varpd instance"), "{refusal}");
+    assert_eq!(bench.links(), [("demo0".to_owned(), LinkState::Unknown)]);
+    assert!(bench.refusal(vnic("foo0", "demo0")).contains("not activated"));
+    bench.call(delete_overlay("demo0")).unwrap();
+}
+
+#[test]
+fn what_is_taken_or_unknown_is_refused_by_name() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    assert_eq!(bench.refusal(create("demo0", 24)), "a link named demo0 exists already");
+    assert_eq!(bench.refusal(create("foo0", 24)), "a link named foo0 exists already");
+    assert_eq!(bench.refusal(create("demo1", 23)), "vnetid 23 of vxlan is used by overlay demo0");
+    assert_eq!(bench.refusal(vnic("foo1", "foo0")), "foo0 is not an overlay");
+    assert_eq!(bench.refusal(vnic("foo1", "nowhere0")), "there is no overlay nowhere0");
+    assert_eq!(bench.refusal(Request::DeleteVnic { name: "demo0".parse().unwrap() }), "demo0 is not a VNIC");
+    assert_eq!(bench.refusal(Request::DeleteVnic { name: "x0".parse().unwrap() }), "there is no VNIC x0");
+    assert!(bench.refusal(vnic("abcdefghijklmno0", "demo0")).contains("15 at most"));
+}
+
+#[test]
+fn bad_properties_are_refused_and_leave_nothing() {
+    let mut bench = Bench::new();
+    for (properties, part) in [
+        (&[][..], "required properties are missing: vxlan/listen_ip"),
+        (&[("vxlan/listen_ip", "224.0.0.1")], "multicast"),
+        (&[("vxlan/listen_ip", "10.0.0.1"), ("mtu", "9000")], "576-8900"),
+        (&[("vxlan/listen_ip", "10.0.0.1"), ("vnetid", "24")], "more than one value"),
+        (&[("vxlan/listen_ip", "10.0.0.1"), ("encap", "x")], "read-only"),
+        (&[("vxlan/listen_ip", "10.0.0.1"), ("colour", "red")], "unknown property 'colour'"),
+    ] {
+        let refusal = bench.refusal(with(properties));
+        assert!(refusal.contains(part), "{refusal}");
+    }
+    assert!(bench.links().is_empty() && bench.files().is_empty());
+}
+
+#[test]
+fn an_address_belongs_to_one_vnic_of_an_overlay() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    let fixed = |name: &str, mac: [u8; 6]| match vnic(name, "demo0") {
+        Request::CreateVnic { name, over, vid, properties, temporary, .. } => Request::CreateVnic {
+            name,
+            over,
+            mac: MacChoice::Fixed(MacAddr(mac)),
+            vid,
+            properties,
+            temporary,
+        },
+        other => other,
+    };
+    bench.call(fixed("foo0", [2, 8, 0x20, 0, 0, 1])).unwrap();
+    let refusal = bench.refusal(fixed("foo1", [2, 8, 0x20, 0, 0, 1]));
+    assert_eq!(refusal, "MAC address 2:8:20:0:0:1 is used by VNIC foo0 on this overlay");
+    assert!(bench.refusal(fixed("foo1", [1, 0, 0x5e, 0, 0, 1])).contains("multicast"));
+}
+
+#[test]
+fn a_vnic_that_cannot_be_made_leaves_nothing() {
+    let mut bench = Bench::new();
+    let link = bench.overlay("demo0", 23);
+    bench.driver.engine.refuse_start = true;
+    let refusal = bench.call(vnic("foo0", "demo0")).unwrap_err();
+    assert!(refusal.message.contains("address 10.0.0.1 is not on this host") && refusal.hint.is_some());
+    bench.driver.engine.refuse_start = false;
+    bench.driver.engine.refuse_device = true;
+    assert!(bench.refusal(vnic("foo0", "demo0")).contains("foo0 exists already"));
+    assert!(!bench.driver.engine.is_started(link));
+    assert_eq!(bench.files(), ["demo0.json"]);
+    assert_eq!(bench.links(), [("demo0".to_owned(), LinkState::Up)]);
+}
+
+#[test]
+fn a_restart_brings_everything_back_and_waits_for_varpd() {
+    let mut bench = Bench::new();
+    let link = bench.overlay("demo0", 23);
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    bench.restarted();
+    assert!(bench.driver.engine.is_started(link) && bench.driver.engine.devices.len() == 1);
+    assert!(bench.degraded().contains("varpd has not said yet"));
+    bench.driver.call(VARPD, Request::Attach).unwrap();
+    bench.call(associate(link)).unwrap();
+    assert_eq!(bench.info().status, Status::Online);
+}
+
+#[test]
+fn an_underlay_that_comes_late_is_mended() {
+    let mut bench = Bench::new();
+    let link = bench.overlay("demo0", 23);
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    bench.driver.engine.stop(link);
+    bench.driver.engine.refuse_start = true;
+    assert!(bench.driver.is_ailing());
+    bench.driver.mend();
+    assert!(bench.degraded().contains("is not on this host"));
+    assert_eq!(bench.links()[0].1, LinkState::Down);
+    bench.driver.engine.refuse_start = false;
+    bench.driver.mend();
+    assert!(!bench.driver.is_ailing());
+    assert_eq!(bench.info().status, Status::Online);
+}
+
+#[test]
+fn one_varpd_is_attached_at_a_time_and_its_loss_is_shown() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    assert_eq!(bench.call(Request::Attach).unwrap_err().code, ErrorCode::Exists);
+    bench.driver.closed(VARPD);
+    assert!(bench.degraded().contains("varpd is gone") && bench.info().targets.len() == 1);
+    assert!(bench.call(Request::Attach).is_ok());
+    assert_eq!(bench.info().status, Status::Online);
+}
+
+#[test]
+fn a_tunnel_end_of_the_other_family_is_refused() {
+    let mut bench = Bench::new();
+    let Ok(Response::Link(link)) = bench.call(create("demo0", 23)) else { panic!("no overlay") };
+    let refusal = bench.refusal(associate_to(link, "[2001:db8::1]:4789"));
+    assert!(refusal.contains("2001:db8::1 cannot be reached from 10.0.0.1"), "{refusal}");
+    assert!(bench.refusal(associate_to(link, "0.0.0.0:4789")).contains("no tunnel end"));
+}
+
+#[test]
+fn a_stored_link_cut_anywhere_is_set_aside_alone() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    bench.overlay("demo1", 24);
+    let path = bench.paths.records(Daemon::Overlayd, false).join("demo1.json");
+    let whole = fs::read(&path).unwrap();
+    for len in (0..whole.len() - 2).step_by(7) {
+        fs::write(&path, &whole[..len]).unwrap();
+        bench.restarted();
+        assert_eq!(bench.links().len(), 1, "at {len}");
+        assert!(path.with_extension("bad").exists());
+    }
+}
