@@ -1,0 +1,44 @@
+//! One file for each command: what it asks of the daemons, and what it shows of their answers.
+
+mod create_overlay;
+mod create_vnic;
+mod delete_overlay;
+mod delete_vnic;
+mod overlay_plan;
+mod overlay_rows;
+mod show_link;
+mod show_overlay;
+mod show_vnic;
+mod statistics;
+#[cfg(test)]
+pub(crate) mod twin;
+
+use crate::cli::{Command, ShowLink};
+use crate::error::Error;
+use crate::session::Session;
+
+/// How much was done of what was asked; what was not has been complained of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it.
+    Whole,
+    /// Not all of it.
+    Partial,
+}
+
+/// Runs a command; none at all is `show-link`, as in illumos.
+pub(crate) fn run(command: Option<Command>, session: &mut Session<'_>) -> Result<Outcome, Error> {
+    let links = || {
+        Command::ShowLink(ShowLink { statistics: Default::default(), format: Default::default(), link: None })
+    };
+    match command.unwrap_or_else(links) {
+        Command::CreateOverlay(arguments) => create_overlay::run(&arguments, session)?,
+        Command::DeleteOverlay(arguments) => delete_overlay::run(&arguments, session)?,
+        Command::ShowOverlay(arguments) => return show_overlay::run(&arguments, session),
+        Command::CreateVnic(arguments) => create_vnic::run(&arguments, session)?,
+        Command::DeleteVnic(arguments) => delete_vnic::run(&arguments, session)?,
+        Command::ShowVnic(arguments) => show_vnic::run(&arguments, session)?,
+        Command::ShowLink(arguments) => show_link::run(&arguments, session)?,
+    }
+    Ok(Outcome::Whole)
+}

@@ -1,0 +1,179 @@
+//! What is to be created, checked as a whole before anything is made. Pure.
+
+use overlay_core::property::{
+    Assignment, OVERLAY_PROPERTIES, Permission, Properties, PropertyError, PropertySpec, parse_assignments,
+};
+use overlay_core::protocol::PluginInfo;
+use overlay_core::types::{LinkName, LinkNameError, VnetId, VnetIdError};
+
+use crate::cli::CreateOverlay;
+
+/// The generic property that `-v` gives.
+const VNETID: &str = "vnetid";
+
+/// Why an overlay cannot be created as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PlanError {
+    #[error(transparent)]
+    Name(#[from] LinkNameError),
+    #[error(transparent)]
+    VnetId(#[from] VnetIdError),
+    #[error(transparent)]
+    Property(#[from] PropertyError),
+    #[error("unknown {kind} plugin '{name}' (known ones: {known})")]
+    UnknownPlugin { kind: &'static str, name: String, known: String },
+    #[error("property 'vnetid' is given with -v")]
+    VnetIdProperty,
+}
+
+/// What a command line says by itself.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) name: LinkName,
+    pub(super) vnetid: VnetId,
+    given: Vec<Assignment>,
+}
+
+impl Wish {
+    /// Reads the values of a command line.
+    pub(super) fn read(arguments: &CreateOverlay) -> Result<Self, PlanError> {
+        let given = parse_assignments(arguments.properties.iter().map(String::as_str))?;
+        if given.iter().any(|assignment| assignment.name == VNETID) {
+            return Err(PlanError::VnetIdProperty);
+        }
+        Ok(Self { name: arguments.overlay.parse()?, vnetid: arguments.vnetid.parse()?, given })
+    }
+}
+
+/// Properties by the daemon that they belong to, all of them legal and none missing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Generic ones and the encapsulation's.
+    pub(super) driver: Vec<Assignment>,
+    /// The search plugin's.
+    pub(super) search: Vec<Assignment>,
+}
+
+impl Plan {
+    /// Checks a wish against what the two plugins declare.
+    pub(super) fn check(wish: &Wish, encap: &PluginInfo, search: &PluginInfo) -> Result<Self, PlanError> {
+        let (of_search, rest) = owned(&wish.given, search);
+        let (of_encap, generic) = owned(&rest, encap);
+        known(&wish.given, encap, search)?;
+        let owners: [(&[PropertySpec], &[Assignment]); 3] = [
+            (OVERLAY_PROPERTIES, &generic),
+            (&encap.properties, &of_encap),
+            (&search.properties, &of_search),
+        ];
+        let mut missing = Vec::new();
+        for (table, given) in owners {
+            match Properties::check(table, given) {
+                Err(PropertyError::Missing(names)) => missing.push(names),
+                checked => drop(checked?),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(PropertyError::Missing(missing.join(", ")).into());
+        }
+        Ok(Self { driver: [generic, of_encap].concat(), search: of_search })
+    }
+}
+
+/// The plugin of a name.
+pub(super) fn plugin<'a>(
+    plugins: &'a [PluginInfo],
+    kind: &'static str,
+    name: &str,
+) -> Result<&'a PluginInfo, PlanError> {
+    plugins.iter().find(|plugin| plugin.name == name).ok_or_else(|| {
+        let known = plugins.iter().map(|plugin| &*plugin.name).collect::<Vec<_>>().join(", ");
+        PlanError::UnknownPlugin { kind, name: name.to_owned(), known }
+    })
+}
+
+/// Those whose names begin with the plugin's, and the others.
+fn owned(given: &[Assignment], plugin: &PluginInfo) -> (Vec<Assignment>, Vec<Assignment>) {
+    let owns = |name: &str| name.strip_prefix(&*plugin.name).is_some_and(|rest| rest.starts_with('/'));
+    given.iter().cloned().partition(|assignment| owns(&assignment.name))
+}
+
+/// An unknown property is told with those of all three owners, of which the user knows only one set.
+fn known(given: &[Assignment], encap: &PluginInfo, search: &PluginInfo) -> Result<(), PropertyError> {
+    let all = || OVERLAY_PROPERTIES.iter().chain(&encap.properties).chain(&search.properties);
+    let stranger = given.iter().find(|assignment| !all().any(|spec| spec.name == assignment.name));
+    let Some(stranger) = stranger else { return Ok(()) };
+    let takes = |spec: &&PropertySpec| spec.permission == Permission::ReadWrite && spec.name != VNETID;
+    let known = all().filter(takes).map(|spec| &*spec.name).collect::<Vec<_>>().join(", ");
+    Err(PropertyError::Unknown { name: stranger.name.clone(), known })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::twin;
+    use super::*;
+
+    fn plan(properties: &[&str]) -> Result<Plan, String> {
+        let arguments = CreateOverlay {
+            temporary: false,
+            encap: "vxlan".into(),
+            search: "direct".into(),
+            vnetid: "23".into(),
+            properties: properties.iter().map(|&list| list.to_owned()).collect(),
+            overlay: "demo0".into(),
+        };
+        let wish = Wish::read(&arguments).map_err(|error| error.to_string())?;
+        Plan::check(&wish, &twin::vxlan(), &twin::direct()).map_err(|error| error.to_string())
+    }
+
+    const ALL: &str = "vxlan/listen_ip=10.0.0.1,direct/dest_ip=10.0.0.2,direct/dest_port=4789";
+
+    #[test]
+    fn properties_go_to_their_owner() {
+        let plan = plan(&[ALL, "mtu=1450"]).unwrap();
+        let names = |list: &[Assignment]| list.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&plan.driver), ["mtu", "vxlan/listen_ip"]);
+        assert_eq!(names(&plan.search), ["direct/dest_ip", "direct/dest_port"]);
+    }
+
+    #[test]
+    fn all_missing_properties_of_all_owners_are_named_at_once() {
+        let expected = "required properties are missing: vxlan/listen_ip, direct/dest_ip, direct/dest_port";
+        assert_eq!(plan(&[]), Err(expected.to_owned()));
+        let expected = "required properties are missing: vxlan/listen_ip, direct/dest_port";
+        assert_eq!(plan(&["direct/dest_ip=10.0.0.2"]), Err(expected.to_owned()));
+    }
+
+    #[test]
+    fn a_bad_value_is_told_before_missing_ones() {
+        let error = plan(&["direct/dest_port=65536"]).unwrap_err();
+        assert!(error.starts_with("property 'direct/dest_port' cannot be '65536'"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_property_is_told_with_those_of_all_owners() {
+        for name in ["colour", "vxlan/colour", "direct/colour", "files/config", "directx/dest_ip", "vxlan"] {
+            let known = "mtu, vxlan/listen_ip, vxlan/listen_port, direct/dest_ip, direct/dest_port";
+            let expected = format!("unknown property '{name}' (known ones: {known})");
+            assert_eq!(plan(&[ALL, &format!("{name}=1")]), Err(expected));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_given_with_p_is_refused() {
+        for (list, expected) in [
+            ("vnetid=1", "property 'vnetid' is given with -v"),
+            ("encap=vxlan", "property 'encap' is read-only"),
+            ("varpd/id=1", "property 'varpd/id' is read-only"),
+            ("mtu=1400,mtu=1400", "property 'mtu' was given more than one value"),
+            ("mtu", "'mtu' is not of the form PROPERTY=VALUE"),
+        ] {
+            assert_eq!(plan(&[list]), Err(expected.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_unknown_plugin_is_told_with_the_known_ones() {
+        let error = plugin(&[twin::vxlan()], "encapsulation", "gre").unwrap_err().to_string();
+        assert_eq!(error, "unknown encapsulation plugin 'gre' (known ones: vxlan)");
+    }
+}

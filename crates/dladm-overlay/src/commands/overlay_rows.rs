@@ -1,0 +1,107 @@
+//! What is shown of an overlay in each form of `show-overlay`. Pure.
+
+use overlay_core::property::{Kind, OVERLAY_PROPERTIES, PropertySpec};
+use overlay_core::protocol::{InstanceInfo, OverlayInfo, PropertyValue, Status};
+
+use crate::table::{Cell, Column};
+
+/// The property that names the search plugin: varpd's to tell.
+const SEARCH: &str = "search";
+/// The target of an overlay with one destination for all.
+const EVERY_MAC: &str = "*:*:*:*:*:*";
+
+/// Columns of [`properties`].
+pub(super) const PROPERTIES: [Column; 7] = [
+    Column::new("LINK", 19),
+    Column::new("PROPERTY", 19),
+    Column::new("PERM", 5),
+    Column::new("REQ", 4),
+    Column::new("VALUE", 11),
+    Column::new("DEFAULT", 10),
+    Column::new("POSSIBLE", 10),
+];
+
+/// Columns of [`status`].
+pub(super) const STATUS: [Column; 3] =
+    [Column::new("LINK", 20), Column::new("STATUS", 8), Column::new("DETAILS", 52)];
+
+/// Columns of [`targets`].
+pub(super) const TARGETS: [Column; 3] =
+    [Column::new("LINK", 20), Column::new("TARGET", 18), Column::new("DESTINATION", 42)];
+
+/// Columns of [`statistics`].
+pub(super) const STATISTICS: [Column; 3] =
+    [Column::new("LINK", 20), Column::new("COUNTER", 24), Column::new("VALUE", 20)];
+
+/// A row for each property: the generic ones, the encapsulation's, the search plugin's.
+pub(super) fn properties(overlay: &OverlayInfo, instance: Option<&InstanceInfo>) -> Vec<Vec<Cell>> {
+    let mut of_driver: Vec<_> = overlay.properties.iter().filter(|one| one.spec.name != SEARCH).collect();
+    of_driver.sort_by_key(|one| rank(&one.spec));
+    let of_driver = of_driver.into_iter().map(|one| property(overlay, &one.spec, one.value.as_deref()));
+    let of_varpd = instance.into_iter().flat_map(|instance| searched(overlay, instance));
+    of_driver.chain(of_varpd).collect()
+}
+
+/// Where a generic property stands; every plugin's stand after them.
+fn rank(spec: &PropertySpec) -> usize {
+    let place = OVERLAY_PROPERTIES.iter().position(|generic| generic.name == spec.name);
+    place.unwrap_or(OVERLAY_PROPERTIES.len())
+}
+
+fn searched(overlay: &OverlayInfo, instance: &InstanceInfo) -> Vec<Vec<Cell>> {
+    let spec = OVERLAY_PROPERTIES.iter().find(|spec| spec.name == SEARCH);
+    let name = spec.map(|spec| property(overlay, spec, Some(&instance.plugin)));
+    let row = |one: &PropertyValue| property(overlay, &one.spec, one.value.as_deref());
+    name.into_iter().chain(instance.properties.iter().map(row)).collect()
+}
+
+fn property(overlay: &OverlayInfo, spec: &PropertySpec, value: Option<&str>) -> Vec<Cell> {
+    let numeric = matches!(spec.kind, Kind::Int | Kind::Uint);
+    let typed = |text: Option<&str>| text.map_or_else(Cell::empty, |text| Cell::typed(text, numeric));
+    let possible = spec.possible.to_string();
+    vec![
+        Cell::text(&overlay.name),
+        Cell::text(&spec.name),
+        Cell::text(spec.permission.flags()),
+        Cell::flag(spec.required),
+        typed(value),
+        typed(spec.default.as_deref()),
+        if possible.is_empty() { Cell::empty() } else { Cell::text(possible) },
+    ]
+}
+
+/// A row with the overlay's status.
+pub(super) fn status(overlay: &OverlayInfo) -> Vec<Cell> {
+    let (status, details) = match &overlay.status {
+        Status::Online => ("ONLINE", Cell::absent("-")),
+        Status::Degraded(message) => ("DEGRADED", Cell::text(message)),
+    };
+    vec![Cell::text(&overlay.name), Cell::text(status), details]
+}
+
+/// A row for each entry of the target table.
+pub(super) fn targets(overlay: &OverlayInfo) -> Vec<Vec<Cell>> {
+    let rows = overlay.targets.iter().map(|target| {
+        let mac = target.mac.map_or_else(|| Cell::text(EVERY_MAC), Cell::text);
+        vec![Cell::text(&overlay.name), mac, Cell::text(target.destination)]
+    });
+    rows.collect()
+}
+
+/// A row for each counter, and for each reason that a frame was dropped for.
+pub(super) fn statistics(overlay: &OverlayInfo) -> Vec<Vec<Cell>> {
+    let counters = &overlay.counters;
+    let ways = [
+        ("from-devices", counters.from_devices),
+        ("from-wire", counters.from_wire),
+        ("copies", counters.copies),
+        ("to-devices", counters.to_devices),
+        ("to-wire", counters.to_wire),
+    ];
+    let ways = ways.map(|(name, frames)| (name.to_owned(), frames)).into_iter();
+    let drops = counters.drops.iter().map(|drop| (format!("drop-{}", drop.reason), drop.frames));
+    let row = |(name, frames): (String, u64)| {
+        vec![Cell::text(&overlay.name), Cell::text(name), Cell::number(frames)]
+    };
+    ways.chain(drops).map(row).collect()
+}

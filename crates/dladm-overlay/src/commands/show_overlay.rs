@@ -1,0 +1,191 @@
+use std::collections::HashMap;
+
+use overlay_core::protocol::{InstanceInfo, OverlayInfo};
+use overlay_core::types::LinkId;
+
+use super::{Outcome, overlay_rows as rows};
+use crate::cli::ShowOverlay;
+use crate::error::{Error, Failure};
+use crate::session::Session;
+use crate::table::{Cell, Style};
+
+/// Shows overlays in one of four forms.
+pub(super) fn run(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<Outcome, Error> {
+    let (columns, human) = match arguments {
+        ShowOverlay { fma: true, .. } => (&rows::STATUS[..], Style::Human),
+        ShowOverlay { target: true, .. } => (&rows::TARGETS[..], Style::Human),
+        ShowOverlay { statistics: true, .. } => (&rows::STATISTICS[..], Style::Human),
+        _ => (&rows::PROPERTIES[..], Style::Wrapped),
+    };
+    let (fields, style) = (arguments.format.fields.as_deref(), arguments.format.style(human));
+    let mut printer = session.printer("show-overlay", columns, fields, style)?;
+    let (overlays, outcome) = find(arguments, session)?;
+    let rows: Vec<Vec<Cell>> = match arguments {
+        ShowOverlay { fma: true, .. } => overlays.iter().map(rows::status).collect(),
+        ShowOverlay { target: true, .. } => overlays.iter().flat_map(rows::targets).collect(),
+        ShowOverlay { statistics: true, .. } => overlays.iter().flat_map(rows::statistics).collect(),
+        _ => properties(&overlays, session),
+    };
+    let text = printer.render(&rows);
+    session.show(&text)?;
+    Ok(outcome)
+}
+
+/// The overlays asked for, in the order asked for; all of them when none is named.
+fn find(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<(Vec<OverlayInfo>, Outcome), Error> {
+    let failed = |error| Failure::of_daemon("cannot show overlays", &error);
+    let overlays = session.daemons.overlays().map_err(failed)?;
+    if arguments.overlays.is_empty() {
+        return Ok((overlays, Outcome::Whole));
+    }
+    let (mut found, mut outcome) = (Vec::new(), Outcome::Whole);
+    for name in &arguments.overlays {
+        match overlays.iter().find(|overlay| overlay.name.as_str() == name) {
+            Some(overlay) => found.push(overlay.clone()),
+            None => {
+                session.warn(format!("cannot show overlay {name}: there is no such overlay"));
+                outcome = Outcome::Partial;
+            }
+        }
+    }
+    Ok((found, outcome))
+}
+
+/// The driver's rows of each overlay, then varpd's.
+fn properties(overlays: &[OverlayInfo], session: &mut Session<'_>) -> Vec<Vec<Cell>> {
+    let instances: HashMap<LinkId, InstanceInfo> = match session.daemons.instances() {
+        Ok(instances) => instances.into_iter().map(|instance| (instance.link, instance)).collect(),
+        Err(error) => {
+            session.warn(format!("the search properties are left out: {error}"));
+            HashMap::new()
+        }
+    };
+    overlays.iter().flat_map(|overlay| rows::properties(overlay, instances.get(&overlay.id))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use overlay_core::protocol::Status;
+
+    use super::super::twin::{self, Twin};
+
+    const PROPERTIES: &str = "\
+LINK               PROPERTY           PERM REQ VALUE      DEFAULT   POSSIBLE
+blue0              mtu                rw   -   1400       1400      576-8900
+blue0              vnetid             rw   -   23         --        --
+blue0              encap              r-   -   vxlan      --        vxlan
+blue0              varpd/id           r-   -   1          --        --
+blue0              vxlan/listen_ip    rw   y   192.0.2.10 --        --
+blue0              vxlan/listen_port  rw   y   4789       4789      1-65535
+blue0              search             r-   -   direct     --        --
+blue0              direct/dest_ip     rw   y   192.0.2.20 --        --
+blue0              direct/dest_port   rw   y   4789       --        0-65535
+";
+
+    const STATUS: &str = "\
+LINK                STATUS  DETAILS
+blue0               ONLINE  -
+red0                DEGRADED cannot reach underlay host
+";
+
+    const TARGETS: &str = "\
+LINK                TARGET            DESTINATION
+blue0               *:*:*:*:*:*       192.0.2.20:4789
+red0                2:8:20:ab:cd:ef   192.0.2.21:4789
+";
+
+    fn two() -> Twin {
+        Twin { overlays: vec![twin::blue(), twin::red()], ..Twin::default() }
+    }
+
+    #[test]
+    fn properties_are_shown_as_in_illumos() {
+        let ran = Twin::default().run("show-overlay");
+        assert_eq!((ran.status, &*ran.out, &*ran.err), (0, PROPERTIES, ""));
+    }
+
+    #[test]
+    fn status_and_targets_are_shown_as_in_illumos() {
+        assert_eq!(two().run("show-overlay -f").out, STATUS);
+        assert_eq!(two().run("show-overlay --target").out, TARGETS);
+        assert_eq!(two().run("show-overlay -f -t").out, TARGETS);
+    }
+
+    #[test]
+    fn a_script_reads_properties() {
+        let ran = Twin::default().run("show-overlay -p -o link,property,value blue0");
+        assert!(ran.out.starts_with("blue0:mtu:1400\nblue0:vnetid:23\n"), "{}", ran.out);
+        let mut twin = Twin::default();
+        twin.overlays[0].targets[0].destination = "[2001:db8::1]:4789".parse().unwrap();
+        assert_eq!(twin.run("show-overlay -t -p -o destination").out, "[2001:db8::1]:4789\n");
+        let ran = twin.run("show-overlay -t -p -o link,destination");
+        assert_eq!(ran.out, "blue0:[2001\\:db8\\:\\:1]\\:4789\n");
+    }
+
+    #[test]
+    fn a_program_gets_typed_values() {
+        let ran = Twin::default().run("show-overlay --json -o property,req,value,default,possible");
+        for line in [
+            r#"{"property": "mtu", "req": false, "value": 1400, "default": 1400, "possible": "576-8900"}"#,
+            r#"{"property": "vnetid", "req": false, "value": 23, "default": null, "possible": null}"#,
+            r#"{"property": "search", "req": false, "value": "direct", "default": null, "possible": null}"#,
+            r#"{"property": "direct/dest_ip", "req": true, "value": "192.0.2.20", "default": null, "possible": null}"#,
+        ] {
+            assert!(ran.out.contains(line), "{}", ran.out);
+        }
+        assert!(two().run("show-overlay -f --json").out.contains(r#""status": "ONLINE", "details": null}"#));
+    }
+
+    #[test]
+    fn statistics_name_every_reason_met() {
+        let ran = Twin::default().run("show-overlay -s");
+        let expected = "\
+LINK                COUNTER                 VALUE
+blue0               from-devices            5
+blue0               from-wire               4
+blue0               copies                  1
+blue0               to-devices              3
+blue0               to-wire                 5
+blue0               drop-unknown-vtep       2
+";
+        assert_eq!(ran.out, expected);
+        assert!(Twin::default().run("show-overlay -s --json").out.contains(r#""value": 2}"#));
+    }
+
+    #[test]
+    fn overlays_that_are_not_there_are_warned_of_and_the_others_shown() {
+        let ran = two().run("show-overlay -f x0 red0 demo");
+        assert_eq!(
+            ran.err,
+            "dladm: warning: cannot show overlay x0: there is no such overlay\n\
+             dladm: warning: cannot show overlay demo: there is no such overlay\n"
+        );
+        assert!(ran.out.contains("red0 ") && !ran.out.contains("blue0"), "{}", ran.out);
+        assert_eq!(ran.status, 1);
+    }
+
+    #[test]
+    fn what_the_driver_knows_is_shown_while_varpd_is_down() {
+        let mut twin = Twin { varpd_down: true, ..Twin::default() };
+        let ran = twin.run("show-overlay");
+        assert_eq!(ran.out.lines().collect::<Vec<_>>(), PROPERTIES.lines().take(7).collect::<Vec<_>>());
+        let expected = "dladm: warning: the search properties are left out: no varpd is running";
+        assert!(ran.err.starts_with(expected), "{}", ran.err);
+        assert_eq!(ran.status, 0);
+        assert_eq!(twin.run("show-overlay -t").err, "");
+    }
+
+    #[test]
+    fn no_overlays_are_no_rows() {
+        let mut twin = Twin { overlays: Vec::new(), ..Twin::default() };
+        assert_eq!(twin.run("show-overlay").out, "");
+        assert_eq!(twin.run("show-overlay --json").out, "[]\n");
+    }
+
+    #[test]
+    fn a_message_stays_on_its_line() {
+        let mut twin = Twin::default();
+        twin.overlays[0].status = Status::Degraded("one\ntwo".into());
+        assert_eq!(twin.run("show-overlay -f").out.lines().count(), 2);
+    }
+}

@@ -1,0 +1,149 @@
+use overlay_core::protocol::{LinkClass, LinkInfo, MacType};
+
+use super::statistics;
+use crate::cli::ShowVnic;
+use crate::error::{Error, Failure};
+use crate::session::Session;
+use crate::table::{Cell, Column, Style};
+
+const COMMAND: &str = "show-vnic";
+
+const COLUMNS: [Column; 6] = [
+    Column::new("LINK", 13),
+    Column::new("OVER", 13),
+    Column::new("SPEED", 9),
+    Column::new("MACADDRESS", 18),
+    Column::new("MACADDRTYPE", 20),
+    Column::new("VID", 7),
+];
+
+/// Each VNIC's part of the packets that all those shown have carried.
+const SHARES: [Column; 2] = [Column::new("%IPKTS", 8), Column::new("%OPKTS", 8)];
+
+/// Shows VNICs, or what they have carried.
+pub(super) fn run(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<(), Error> {
+    let interval = statistics::interval(COMMAND, &arguments.statistics)?;
+    let statistics = arguments.statistics.statistics;
+    let columns = if statistics { [&statistics::COLUMNS[..], &SHARES].concat() } else { COLUMNS.to_vec() };
+    let (fields, style) = (arguments.format.fields.as_deref(), arguments.format.style(Style::Human));
+    let mut printer = session.printer(COMMAND, &columns, fields, style)?;
+    let rows = if statistics { carried } else { properties };
+    statistics::show(session, &mut printer, interval, |session| find(arguments, session), rows)
+}
+
+fn find(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<Vec<LinkInfo>, Error> {
+    let failed = |error| Failure::of_daemon("cannot show VNICs", &error);
+    let mut links = session.daemons.links().map_err(failed)?;
+    if let Some(over) = &arguments.link {
+        let mut overlays = links.iter().filter(|link| link.class == LinkClass::Overlay);
+        if !overlays.any(|overlay| overlay.name.as_str() == over) {
+            let failure = Failure::new(format!("cannot show VNICs of {over}"), "there is no such overlay");
+            return Err(failure.or_hint("what there is: dladm show-overlay -f").into());
+        }
+        links.retain(|link| link.vnic.as_ref().is_some_and(|vnic| vnic.over.as_str() == over));
+    }
+    links.retain(|link| link.vnic.is_some());
+    if let Some(name) = &arguments.vnic {
+        links.retain(|link| link.name.as_str() == name);
+        if links.is_empty() {
+            let failure = Failure::new(format!("cannot show VNIC {name}"), "there is no such VNIC");
+            return Err(failure.or_hint("what there is: dladm show-vnic").into());
+        }
+    }
+    Ok(links)
+}
+
+fn properties(links: &[LinkInfo]) -> Vec<Vec<Cell>> {
+    links.iter().filter_map(property_row).collect()
+}
+
+fn property_row(link: &LinkInfo) -> Option<Vec<Cell>> {
+    let vnic = link.vnic.as_ref()?;
+    let mac_type = match vnic.mac_type {
+        MacType::Fixed => "fixed",
+        MacType::Random => "random",
+    };
+    Some(vec![
+        Cell::text(&link.name),
+        Cell::text(&vnic.over),
+        // The speed is that of the lower link, and an overlay has none (illumos: 0).
+        Cell::number(0u32),
+        Cell::text(vnic.mac),
+        Cell::text(mac_type),
+        vnic.vid.map_or_else(|| Cell::absent("0"), |vid| Cell::number(vid.number())),
+    ])
+}
+
+fn carried(links: &[LinkInfo]) -> Vec<Vec<Cell>> {
+    let all_in = links.iter().map(|link| link.counters.in_frames).sum();
+    let all_out = links.iter().map(|link| link.counters.out_frames).sum();
+    let shares = |link: &LinkInfo| {
+        let counters = &link.counters;
+        [Cell::percent(counters.in_frames, all_in), Cell::percent(counters.out_frames, all_out)]
+    };
+    links.iter().map(|link| [statistics::row(link), shares(link).to_vec()].concat()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::twin::{self, Twin};
+
+    const VNICS: &str = "\
+LINK         OVER         SPEED    MACADDRESS        MACADDRTYPE         VID
+web0         blue0        0        2:8:20:12:34:56   random              0
+";
+
+    #[test]
+    fn vnics_are_shown_as_in_illumos() {
+        for arguments in ["show-vnic", "show-vnic web0", "show-vnic -l blue0"] {
+            let ran = Twin::default().run(arguments);
+            assert_eq!((ran.status, &*ran.out, &*ran.err), (0, VNICS, ""), "{arguments}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_address_and_a_vlan_are_shown() {
+        let mut twin = Twin { links: vec![twin::tagged_vnic()], ..Twin::default() };
+        let ran = twin.run("show-vnic -p -o macaddress,macaddrtype,vid");
+        assert_eq!(ran.out, "2\\:8\\:20\\:0\\:0\\:1:fixed:7\n");
+        assert!(twin.run("show-vnic --json -o vid").out.contains("\"vid\": 7"));
+    }
+
+    #[test]
+    fn a_single_field_is_not_escaped() {
+        assert_eq!(Twin::default().run("show-vnic -p -o macaddress").out, "2:8:20:12:34:56\n");
+    }
+
+    #[test]
+    fn a_program_gets_null_for_no_vlan() {
+        let ran = Twin::default().run("show-vnic --json");
+        let expected = "[\n  {\"link\": \"web0\", \"over\": \"blue0\", \"speed\": 0, \
+            \"macaddress\": \"2:8:20:12:34:56\", \"macaddrtype\": \"random\", \"vid\": null}\n]\n";
+        assert_eq!(ran.out, expected);
+    }
+
+    #[test]
+    fn statistics_have_each_vnics_share() {
+        let links = vec![twin::overlay_link(), twin::vnic(), twin::tagged_vnic()];
+        let ran = Twin { links, ..Twin::default() }.run("show-vnic -s");
+        let expected = "\
+LINK           IPACKETS  RBYTES  IERRORS   OPACKETS    OBYTES      OERRORS %IPKTS  %OPKTS
+web0           10        1000    1         20          2000        2       25.0    100.0
+web1           30        3000    0         0           0           0       75.0    0.0
+";
+        assert_eq!(ran.out, expected);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told() {
+        for (arguments, line) in [
+            ("show-vnic x0", "cannot show VNIC x0: there is no such VNIC"),
+            ("show-vnic blue0", "cannot show VNIC blue0: there is no such VNIC"),
+            ("show-vnic -l web0", "cannot show VNICs of web0: there is no such overlay"),
+        ] {
+            let ran = Twin::default().run(arguments);
+            assert!(ran.err.starts_with(&format!("dladm: {line}\n")), "{}", ran.err);
+            assert_eq!((ran.status, &*ran.out), (1, ""));
+        }
+    }
+}

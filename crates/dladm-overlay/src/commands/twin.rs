@@ -1,0 +1,289 @@
+//! Both daemons as a test sees them: they answer from what it gives them, and fail where it wants.
+
+use std::borrow::Cow;
+use std::io::{self, ErrorKind, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use overlay_core::control::{ClientError, Daemon};
+use overlay_core::property::{AddressRule, Kind, OVERLAY_PROPERTIES, Possible, PropertySpec};
+use overlay_core::protocol::{
+    ControlError, CounterInfo, DropCount, ErrorCode, InstanceInfo, InstanceState, LinkClass, LinkCounters,
+    LinkInfo, LinkState, MacType, OverlayInfo, PluginInfo, PropertyValue, Request, Response, Status,
+    TargetInfo, VnicInfo,
+};
+use overlay_core::types::{LinkId, MacAddr, VlanId, VnetId};
+
+use crate::daemons::Daemons;
+use crate::session::Session;
+
+/// A host with one overlay and one VNIC, unless a test has it otherwise.
+pub(crate) struct Twin {
+    pub(crate) overlays: Vec<OverlayInfo>,
+    pub(crate) links: Vec<LinkInfo>,
+    pub(crate) overlayd_down: bool,
+    pub(crate) varpd_down: bool,
+    /// Pauses before the one that is interrupted.
+    pub(crate) pauses: usize,
+    /// Whether nobody reads the output.
+    pub(crate) closed: bool,
+    /// Names of the requests made.
+    pub(crate) asked: Vec<String>,
+    /// The requests themselves, as sent.
+    pub(crate) requests: Vec<String>,
+    /// Requests that fail, and how.
+    pub(crate) failures: Vec<(&'static str, ControlError)>,
+}
+
+/// What came of a command line.
+pub(crate) struct Ran {
+    pub(crate) status: u8,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Default for Twin {
+    fn default() -> Self {
+        Self {
+            overlays: vec![blue()],
+            links: vec![overlay_link(), vnic()],
+            overlayd_down: false,
+            varpd_down: false,
+            pauses: 0,
+            closed: false,
+            asked: Vec::new(),
+            requests: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+}
+
+impl Twin {
+    /// Makes a request fail, with a hint.
+    pub(crate) fn fail(&mut self, request: &'static str, why: &str) {
+        self.fail_with(request, ErrorCode::Failed, why, Some("mend it"));
+    }
+
+    /// Makes a request fail.
+    pub(crate) fn fail_with(
+        &mut self,
+        request: &'static str,
+        code: ErrorCode,
+        why: &str,
+        hint: Option<&str>,
+    ) {
+        let error = ControlError { code, message: why.to_owned(), hint: hint.map(str::to_owned) };
+        self.failures.push((request, error));
+    }
+
+    /// Runs the words of a command line.
+    pub(crate) fn run(&mut self, arguments: &str) -> Ran {
+        let mut left = self.pauses;
+        let mut pause = |_| {
+            let goes_on = left > 0;
+            left = left.saturating_sub(1);
+            if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let closed = self.closed;
+        let mut session = Session {
+            daemons: self,
+            out: if closed { &mut Closed } else { &mut out },
+            err: &mut err,
+            pause: &mut pause,
+            height: 24,
+        };
+        let words = ["dladm"].into_iter().chain(arguments.split_ascii_whitespace());
+        let status = session.run(words.map(Into::into).collect());
+        Ran { status, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+    }
+
+    fn answer(&self, request: &Request) -> Response {
+        match request {
+            Request::Encaps => Response::Plugins(vec![vxlan()]),
+            Request::Plugins => Response::Plugins(vec![direct()]),
+            Request::CreateOverlay { .. } | Request::DeleteOverlay { .. } | Request::CreateVnic { .. } => {
+                Response::Link(id(7))
+            }
+            Request::CreateInstance { link, .. } => {
+                assert_eq!(*link, id(7));
+                Response::Instance(3)
+            }
+            Request::ActivateInstance { instance: 3 } => Response::Done,
+            Request::DestroyInstance { link } => {
+                assert_eq!(*link, id(7));
+                Response::Done
+            }
+            Request::ActivateOverlay { .. } | Request::DeleteVnic { .. } => Response::Done,
+            Request::Links => Response::Links(self.links.clone()),
+            Request::Overlays => Response::Overlays(self.overlays.clone()),
+            Request::Instances => Response::Instances(vec![instance()]),
+            other => panic!("dladm never asks {other:?}"),
+        }
+    }
+}
+
+impl Daemons for Twin {
+    fn ask(&mut self, daemon: Daemon, request: Request) -> Result<Response, ClientError> {
+        if (daemon == Daemon::Overlayd && self.overlayd_down) || (daemon == Daemon::Varpd && self.varpd_down)
+        {
+            let error = io::Error::from(ErrorKind::NotFound);
+            return Err(ClientError::NotRunning { daemon, socket: PathBuf::from("/run/x"), error });
+        }
+        let debug = format!("{request:?}");
+        let name = debug.split(|letter: char| !letter.is_alphanumeric()).next().unwrap();
+        self.requests.push(serde_json::to_string(&request).unwrap());
+        self.asked.push(name.to_owned());
+        match self.failures.iter().find(|(failing, _)| *failing == name) {
+            Some((_, error)) => Err(error.clone().into()),
+            None => Ok(self.answer(&request)),
+        }
+    }
+}
+
+struct Closed;
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn id(number: u32) -> LinkId {
+    LinkId(number.try_into().unwrap())
+}
+
+/// A port, in the reference's words.
+const fn port(name: &'static str, low: u64, default: Option<&'static str>) -> PropertySpec {
+    PropertySpec::new(name, Kind::Uint, Possible::Range(low, 65535), default, "port").required()
+}
+
+/// An address, in the reference's words.
+const fn address(name: &'static str) -> PropertySpec {
+    PropertySpec::new(name, Kind::Ip, Possible::Address(AddressRule::Host), None, "address").required()
+}
+
+/// The encapsulation plugin.
+pub(crate) fn vxlan() -> PluginInfo {
+    let properties = vec![address("vxlan/listen_ip"), port("vxlan/listen_port", 1, Some("4789"))];
+    PluginInfo { name: "vxlan".into(), properties }
+}
+
+/// The search plugin.
+pub(crate) fn direct() -> PluginInfo {
+    let properties = vec![address("direct/dest_ip"), port("direct/dest_port", 1, None)];
+    PluginInfo { name: "direct".into(), properties }
+}
+
+fn valued(spec: PropertySpec, value: &str) -> PropertyValue {
+    PropertyValue { spec, value: Some(value.to_owned()) }
+}
+
+/// The overlay of the reference's first example, its properties in an order that shows whether they are sorted.
+pub(crate) fn blue() -> OverlayInfo {
+    let generic = |name: &str| OVERLAY_PROPERTIES.iter().find(|spec| spec.name == name).unwrap().clone();
+    let encaps = Possible::Words(Cow::Owned(vec!["vxlan".into()]));
+    let mut properties = vec![
+        valued(address("vxlan/listen_ip"), "192.0.2.10"),
+        valued(port("vxlan/listen_port", 1, Some("4789")), "4789"),
+    ];
+    properties.extend([
+        valued(generic("vnetid"), "23"),
+        valued(generic("mtu"), "1400"),
+        valued(PropertySpec { possible: encaps, ..generic("encap") }, "vxlan"),
+        valued(generic("varpd/id"), "1"),
+        valued(generic("search"), "direct"),
+    ]);
+    OverlayInfo {
+        id: id(7),
+        name: "blue0".parse().unwrap(),
+        vnetid: VnetId::new(23).unwrap(),
+        instance: Some(1),
+        properties,
+        status: Status::Online,
+        targets: vec![TargetInfo { mac: None, destination: "192.0.2.20:4789".parse().unwrap() }],
+        counters: CounterInfo {
+            from_devices: 5,
+            from_wire: 4,
+            copies: 1,
+            to_devices: 3,
+            to_wire: 5,
+            drops: vec![DropCount { reason: "unknown-vtep".into(), frames: 2 }],
+        },
+    }
+}
+
+/// A degraded overlay with a target of its own.
+pub(crate) fn red() -> OverlayInfo {
+    let mac = Some("2:8:20:ab:cd:ef".parse().unwrap());
+    OverlayInfo {
+        id: id(8),
+        name: "red0".parse().unwrap(),
+        status: Status::Degraded("cannot reach underlay host".into()),
+        targets: vec![TargetInfo { mac, destination: "192.0.2.21:4789".parse().unwrap() }],
+        ..blue()
+    }
+}
+
+fn instance() -> InstanceInfo {
+    let properties = vec![
+        valued(address("direct/dest_ip"), "192.0.2.20"),
+        valued(port("direct/dest_port", 0, None), "4789"),
+    ];
+    let (link, plugin, state) = (id(7), "direct".to_owned(), InstanceState::Associated);
+    InstanceInfo { instance: 1, link, plugin, state, properties }
+}
+
+/// The overlay as a link.
+pub(crate) fn overlay_link() -> LinkInfo {
+    LinkInfo {
+        id: id(7),
+        name: "blue0".parse().unwrap(),
+        class: LinkClass::Overlay,
+        mtu: 1400,
+        state: LinkState::Up,
+        temporary: false,
+        counters: LinkCounters::default(),
+        vnic: None,
+    }
+}
+
+/// The VNIC on it.
+pub(crate) fn vnic() -> LinkInfo {
+    LinkInfo {
+        id: id(9),
+        name: "web0".parse().unwrap(),
+        class: LinkClass::Vnic,
+        counters: LinkCounters {
+            in_frames: 10,
+            in_bytes: 1000,
+            in_drops: 1,
+            out_frames: 20,
+            out_bytes: 2000,
+            out_drops: 2,
+        },
+        vnic: Some(VnicInfo {
+            over: "blue0".parse().unwrap(),
+            mac: MacAddr([2, 8, 0x20, 0x12, 0x34, 0x56]),
+            mac_type: MacType::Random,
+            vid: None,
+        }),
+        ..overlay_link()
+    }
+}
+
+/// Another one, with an address that was given and a VLAN.
+pub(crate) fn tagged_vnic() -> LinkInfo {
+    let info = VnicInfo {
+        over: "blue0".parse().unwrap(),
+        mac: MacAddr([2, 8, 0x20, 0, 0, 1]),
+        mac_type: MacType::Fixed,
+        vid: VlanId::new(7).ok(),
+    };
+    let counters = LinkCounters { in_frames: 30, in_bytes: 3000, ..LinkCounters::default() };
+    LinkInfo { id: id(10), name: "web1".parse().unwrap(), counters, vnic: Some(info), ..vnic() }
+}

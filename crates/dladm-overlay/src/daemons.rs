@@ -1,0 +1,153 @@
+use std::io;
+
+use overlay_core::control::{Client, ClientError, Daemon, Paths};
+use overlay_core::protocol::{InstanceInfo, LinkInfo, OverlayInfo, PluginInfo, Request, Response};
+use overlay_core::types::LinkId;
+
+/// The two daemons of a host, each asked one thing at a time.
+pub(crate) trait Daemons {
+    /// Makes a request to one of them and waits for its answer.
+    fn ask(&mut self, daemon: Daemon, request: Request) -> Result<Response, ClientError>;
+
+    /// overlayd's encapsulation plugins.
+    fn encaps(&mut self) -> Result<Vec<PluginInfo>, ClientError> {
+        match self.ask(Daemon::Overlayd, Request::Encaps)? {
+            Response::Plugins(plugins) => Ok(plugins),
+            _ => Err(unexpected(Daemon::Overlayd)),
+        }
+    }
+
+    /// varpd's search plugins.
+    fn searches(&mut self) -> Result<Vec<PluginInfo>, ClientError> {
+        match self.ask(Daemon::Varpd, Request::Plugins)? {
+            Response::Plugins(plugins) => Ok(plugins),
+            _ => Err(unexpected(Daemon::Varpd)),
+        }
+    }
+
+    /// Every overlay.
+    fn overlays(&mut self) -> Result<Vec<OverlayInfo>, ClientError> {
+        match self.ask(Daemon::Overlayd, Request::Overlays)? {
+            Response::Overlays(overlays) => Ok(overlays),
+            _ => Err(unexpected(Daemon::Overlayd)),
+        }
+    }
+
+    /// Every instance of a search plugin.
+    fn instances(&mut self) -> Result<Vec<InstanceInfo>, ClientError> {
+        match self.ask(Daemon::Varpd, Request::Instances)? {
+            Response::Instances(instances) => Ok(instances),
+            _ => Err(unexpected(Daemon::Varpd)),
+        }
+    }
+
+    /// Every link.
+    fn links(&mut self) -> Result<Vec<LinkInfo>, ClientError> {
+        match self.ask(Daemon::Overlayd, Request::Links)? {
+            Response::Links(links) => Ok(links),
+            _ => Err(unexpected(Daemon::Overlayd)),
+        }
+    }
+
+    /// Makes a request that overlayd answers with the link it was about.
+    fn change_link(&mut self, request: Request) -> Result<LinkId, ClientError> {
+        match self.ask(Daemon::Overlayd, request)? {
+            Response::Link(link) => Ok(link),
+            _ => Err(unexpected(Daemon::Overlayd)),
+        }
+    }
+
+    /// Makes a request that varpd answers with the number of the instance that it made.
+    fn create_instance(&mut self, request: Request) -> Result<u32, ClientError> {
+        match self.ask(Daemon::Varpd, request)? {
+            Response::Instance(instance) => Ok(instance),
+            _ => Err(unexpected(Daemon::Varpd)),
+        }
+    }
+}
+
+fn unexpected(daemon: Daemon) -> ClientError {
+    ClientError::Lost { daemon, error: io::Error::other("its answer is to another question") }
+}
+
+/// The daemons behind their control sockets, connected to when first asked.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    paths: Paths,
+    overlayd: Option<Client>,
+    varpd: Option<Client>,
+}
+
+impl Sockets {
+    /// Those of a host.
+    pub(crate) const fn new(paths: Paths) -> Self {
+        Self { paths, overlayd: None, varpd: None }
+    }
+}
+
+impl Daemons for Sockets {
+    fn ask(&mut self, daemon: Daemon, request: Request) -> Result<Response, ClientError> {
+        let slot = match daemon {
+            Daemon::Overlayd => &mut self.overlayd,
+            Daemon::Varpd => &mut self.varpd,
+        };
+        let client = match slot {
+            Some(client) => client,
+            None => slot.insert(Client::connect(&self.paths, daemon, "dladm")?),
+        };
+        let outcome = client.call(request);
+        if matches!(outcome, Err(ClientError::Lost { .. })) {
+            // The daemon may be back already; what is to be undone is asked on a new connection.
+            *slot = None;
+        }
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    use overlay_core::protocol::Session;
+
+    use super::*;
+
+    /// Serves connections one after the other, each for one answer.
+    fn serve(listener: &UnixListener, connections: usize) {
+        for _ in 0..connections {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut session = Session::new("overlayd");
+            let mut answered = false;
+            while !answered {
+                let mut octets = [0; 1024];
+                let count = stream.read(&mut octets).unwrap();
+                session.receive(&octets[..count]);
+                if let Some(incoming) = session.next_request(|| false) {
+                    session.reply(incoming.id, Ok(Response::Links(Vec::new())));
+                    answered = true;
+                }
+                stream.write_all(session.output()).unwrap();
+                session.written(session.output().len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_went_away_is_connected_to_anew() {
+        let run = std::env::temp_dir().join(format!("dladm-test-{}", std::process::id()));
+        fs::create_dir_all(&run).unwrap();
+        let paths = Paths { run: run.clone(), state: run.clone() };
+        let listener = UnixListener::bind(paths.socket(Daemon::Overlayd)).unwrap();
+        let server = thread::spawn(move || serve(&listener, 2));
+        let mut sockets = Sockets::new(paths);
+        assert!(sockets.links().unwrap().is_empty());
+        assert!(matches!(sockets.links(), Err(ClientError::Lost { .. })));
+        assert!(sockets.links().unwrap().is_empty());
+        server.join().unwrap();
+        assert!(matches!(sockets.instances(), Err(ClientError::NotRunning { .. })));
+        fs::remove_dir_all(run).unwrap();
+    }
+}
