@@ -1,7 +1,7 @@
 use std::io;
 
 use overlay_core::control::{Client, ClientError, Daemon, Paths};
-use overlay_core::protocol::{InstanceInfo, LinkInfo, OverlayInfo, PluginInfo, Request, Response};
+use overlay_core::protocol::{InstanceInfo, LinkInfo, MuxInfo, OverlayInfo, PluginInfo, Request, Response};
 use overlay_core::types::LinkId;
 
 /// The two daemons of a host, each asked one thing at a time.
@@ -45,6 +45,14 @@ pub(crate) trait Daemons {
     fn links(&mut self) -> Result<Vec<LinkInfo>, ClientError> {
         match self.ask(Daemon::Overlayd, Request::Links)? {
             Response::Links(links) => Ok(links),
+            _ => Err(unexpected(Daemon::Overlayd)),
+        }
+    }
+
+    /// The underlay sockets.
+    fn muxes(&mut self) -> Result<Vec<MuxInfo>, ClientError> {
+        match self.ask(Daemon::Overlayd, Request::Muxes)? {
+            Response::Muxes(muxes) => Ok(muxes),
             _ => Err(unexpected(Daemon::Overlayd)),
         }
     }

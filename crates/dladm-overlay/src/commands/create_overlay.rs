@@ -30,7 +30,7 @@ fn both(what: &str, driver: &ClientError, lookup: &ClientError) -> Failure {
         (ClientError::NotRunning { socket, error, .. }, ClientError::NotRunning { .. }) => {
             let why = format!("{}: {error}", socket.display());
             Failure::new("neither overlayd nor varpd is running", why)
-                .or_hint("start them as root: systemctl start overlayd varpd, or: overlayd & varpd &")
+                .or_hint("start them as root: overlayd & varpd &")
         }
         _ => Failure::of_daemon(what, driver),
     }
@@ -172,7 +172,7 @@ mod tests {
         let mut twin = Twin { varpd_down: true, ..Twin::default() };
         let ran = twin.run(CREATE);
         assert!(ran.err.starts_with("dladm: no varpd is running (/run/x: "), "{}", ran.err);
-        assert!(ran.err.ends_with("systemctl start varpd, or: varpd &\n"), "{}", ran.err);
+        assert!(ran.err.ends_with("start it as root: varpd &\n"), "{}", ran.err);
         let mut twin = Twin { overlayd_down: true, ..Twin::default() };
         assert!(twin.run(CREATE).err.starts_with("dladm: no overlayd is running (/run/x: "));
         let mut twin = Twin { overlayd_down: true, varpd_down: true, ..Twin::default() };

@@ -1,7 +1,9 @@
 //! What is shown of an overlay in each form of `show-overlay`. Pure.
 
+use std::fmt::Display;
+
 use overlay_core::property::{Kind, OVERLAY_PROPERTIES, PropertySpec};
-use overlay_core::protocol::{InstanceInfo, OverlayInfo, PropertyValue, Status};
+use overlay_core::protocol::{DropCount, InstanceInfo, MuxInfo, OverlayInfo, PropertyValue, Status};
 
 use crate::table::{Cell, Column};
 
@@ -98,10 +100,22 @@ pub(super) fn statistics(overlay: &OverlayInfo) -> Vec<Vec<Cell>> {
         ("to-devices", counters.to_devices),
         ("to-wire", counters.to_wire),
     ];
-    let ways = ways.map(|(name, frames)| (name.to_owned(), frames)).into_iter();
-    let drops = counters.drops.iter().map(|drop| (format!("drop-{}", drop.reason), drop.frames));
-    let row = |(name, frames): (String, u64)| {
-        vec![Cell::text(&overlay.name), Cell::text(name), Cell::number(frames)]
-    };
-    ways.chain(drops).map(row).collect()
+    let ways = ways.map(|(name, frames)| counter(&overlay.name, name, frames)).into_iter();
+    let drop = |drop: &DropCount| counter(&overlay.name, format!("drop-{}", drop.reason), drop.frames);
+    ways.chain(counters.drops.iter().map(drop)).collect()
+}
+
+/// A row for each counter of an underlay socket, in the place of a link's name its address; they count
+/// datagrams that belong to no overlay.
+pub(super) fn mux(mux: &MuxInfo) -> Vec<Vec<Cell>> {
+    let counters = [
+        ("datagrams", mux.datagrams),
+        ("drop-bad-header", mux.bad_header),
+        ("drop-unknown-vnetid", mux.unknown_vnetid),
+    ];
+    counters.map(|(name, datagrams)| counter(mux.listen, name, datagrams)).into()
+}
+
+fn counter(of: impl Display, name: impl Display, count: u64) -> Vec<Cell> {
+    vec![Cell::text(of), Cell::text(name), Cell::number(count)]
 }

@@ -150,7 +150,7 @@ web0           0         0       0         0           0           0
         assert_eq!(
             ran.err,
             "dladm: no overlayd is running (/run/x: entity not found)\n\
-             start it as root: systemctl start overlayd, or: overlayd &\n"
+             start it as root: overlayd &\n"
         );
         assert_eq!(ran.status, 1);
     }

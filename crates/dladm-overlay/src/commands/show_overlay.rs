@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<
     let rows: Vec<Vec<Cell>> = match arguments {
         ShowOverlay { fma: true, .. } => overlays.iter().map(rows::status).collect(),
         ShowOverlay { target: true, .. } => overlays.iter().flat_map(rows::targets).collect(),
-        ShowOverlay { statistics: true, .. } => overlays.iter().flat_map(rows::statistics).collect(),
+        ShowOverlay { statistics: true, .. } => statistics(arguments, &overlays, session)?,
         _ => properties(&overlays, session),
     };
     let text = printer.render(&rows);
@@ -49,6 +49,20 @@ fn find(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<(Vec<Overl
         }
     }
     Ok((found, outcome))
+}
+
+/// What the overlays count, then, when all are shown, what their underlay sockets do.
+fn statistics(
+    arguments: &ShowOverlay,
+    overlays: &[OverlayInfo],
+    session: &mut Session<'_>,
+) -> Result<Vec<Vec<Cell>>, Error> {
+    let mut rows: Vec<_> = overlays.iter().flat_map(rows::statistics).collect();
+    if arguments.overlays.is_empty() {
+        let failed = |error| Failure::of_daemon("cannot show overlays", &error);
+        rows.extend(session.daemons.muxes().map_err(failed)?.iter().flat_map(rows::mux));
+    }
+    Ok(rows)
 }
 
 /// The driver's rows of each overlay, then varpd's.
@@ -147,8 +161,13 @@ blue0               copies                  1
 blue0               to-devices              3
 blue0               to-wire                 5
 blue0               drop-unknown-vtep       2
+192.0.2.10:4789     datagrams               6
+192.0.2.10:4789     drop-bad-header         0
+192.0.2.10:4789     drop-unknown-vnetid     2
 ";
         assert_eq!(ran.out, expected);
+        let named: String = expected.lines().take(7).map(|line| format!("{line}\n")).collect();
+        assert_eq!(Twin::default().run("show-overlay -s blue0").out, named);
         assert!(Twin::default().run("show-overlay -s --json").out.contains(r#""value": 2}"#));
     }
 

@@ -9,7 +9,7 @@ use overlay_core::control::{ClientError, Daemon};
 use overlay_core::property::{AddressRule, Kind, OVERLAY_PROPERTIES, Possible, PropertySpec};
 use overlay_core::protocol::{
     ControlError, CounterInfo, DropCount, ErrorCode, InstanceInfo, InstanceState, LinkClass, LinkCounters,
-    LinkInfo, LinkState, MacType, OverlayInfo, PluginInfo, PropertyValue, Request, Response, Status,
+    LinkInfo, LinkState, MacType, MuxInfo, OverlayInfo, PluginInfo, PropertyValue, Request, Response, Status,
     TargetInfo, VnicInfo,
 };
 use overlay_core::types::{LinkId, MacAddr, VlanId, VnetId};
@@ -117,6 +117,7 @@ impl Twin {
             Request::ActivateOverlay { .. } | Request::DeleteVnic { .. } => Response::Done,
             Request::Links => Response::Links(self.links.clone()),
             Request::Overlays => Response::Overlays(self.overlays.clone()),
+            Request::Muxes => Response::Muxes(vec![mux()]),
             Request::Instances => Response::Instances(vec![instance()]),
             other => panic!("dladm never asks {other:?}"),
         }
@@ -227,6 +228,11 @@ pub(crate) fn red() -> OverlayInfo {
         targets: vec![TargetInfo { mac, destination: "192.0.2.21:4789".parse().unwrap() }],
         ..blue()
     }
+}
+
+fn mux() -> MuxInfo {
+    let listen = "192.0.2.10:4789".parse().unwrap();
+    MuxInfo { listen, encap: "vxlan".into(), datagrams: 6, bad_header: 0, unknown_vnetid: 2 }
 }
 
 fn instance() -> InstanceInfo {

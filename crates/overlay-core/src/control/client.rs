@@ -52,10 +52,7 @@ impl ClientError {
     /// What to do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotRunning { daemon, .. } => {
-                let program = daemon.program();
-                Some(format!("start it as root: systemctl start {program}, or: {program} &"))
-            }
+            Self::NotRunning { daemon, .. } => Some(daemon.how_to_start()),
             Self::Lost { .. } => None,
             Self::Refused(error) => error.hint.clone(),
         }

@@ -22,6 +22,11 @@ impl Daemon {
         }
     }
 
+    /// How an administrator starts it.
+    pub fn how_to_start(self) -> String {
+        format!("start it as root: {} &", self.program())
+    }
+
     const fn socket(self) -> &'static str {
         match self {
             Self::Overlayd => "overlay.sock",
