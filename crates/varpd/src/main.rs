@@ -1,2 +1,96 @@
-//! Placeholder.
-fn main() {}
+//! The daemon `varpd`: options, logging and signals around [`varpd::daemon`].
+#![forbid(unsafe_code)]
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use overlay_core::control::Paths;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Answers where the destinations of overlay networks are.
+#[derive(Debug, Parser)]
+#[command(version, after_help = "Example: varpd --run-dir /run/overlay --state-dir /var/lib/overlay")]
+struct Options {
+    /// Directory of the sockets and of what ends with the next boot [default: $OVERLAY_RUN_DIR or /run/overlay]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Directory of what is kept over boots [default: $OVERLAY_STATE_DIR or /var/lib/overlay]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    log_to_stderr();
+    match start(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "varpd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(options: Options) -> anyhow::Result<()> {
+    let paths = Paths::resolve(options.run_dir, options.state_dir);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(async {
+        let signals = Signals::new().context("cannot wait for signals")?;
+        varpd::daemon::run(&paths, tell_ready, signals.stop()).await.context("cannot start")
+    })
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let format = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(io::stderr);
+    // The journal has its own clock (systemd.exec(5), JOURNAL_STREAM).
+    match std::env::var_os("JOURNAL_STREAM") {
+        Some(_) => format.without_time().init(),
+        None => format.init(),
+    }
+}
+
+fn tell_ready() {
+    tracing::info!("ready");
+    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
+        tracing::warn!("cannot tell systemd that varpd is ready: {error}");
+    }
+}
+
+/// The signals that mean something to a daemon, caught from here on.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for one that ends the daemon.
+    async fn stop(mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break tracing::info!("ending on SIGTERM"),
+                _ = self.interrupt.recv() => break tracing::info!("ending on SIGINT"),
+                _ = self.hangup.recv() => tracing::info!("SIGHUP ignored: there is nothing to read again"),
+            }
+        }
+    }
+}

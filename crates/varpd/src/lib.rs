@@ -1,0 +1,15 @@
+#![doc = include_str!("../theory.md")]
+#![forbid(unsafe_code)]
+
+pub mod daemon;
+pub mod driver;
+pub mod instance;
+pub mod message;
+pub mod owner;
+pub mod plugins;
+pub mod server;
+pub mod store;
+
+#[cfg(test)]
+#[path = "../tests/it/scratch.rs"]
+mod scratch;

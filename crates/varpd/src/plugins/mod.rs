@@ -1,0 +1,189 @@
+//! Search plugins: what answers "where is this MAC?" for an overlay.
+//!
+//! A plugin is one folder with its property table and its state machine, and one line in [`PLUGINS`]. What
+//! an instance of it does with its checked properties is a [`Lookup`].
+//!
+//! [`Mode::Point`] plugins know one destination for every frame, and say it once, when the instance is
+//! associated. Plugins that are asked for each destination join as a second [`Mode`], whose `Lookup` also
+//! takes the driver's lookups as events (the frame and the time with them) and gives its answers - found,
+//! absent, don't know - as actions: the trait grows a method with a default that says "don't know", so that
+//! point plugins stay as they are.
+
+mod direct;
+
+use overlay_core::lookup::{Sources, TargetMode};
+use overlay_core::property::{Properties, PropertySpec};
+use overlay_core::protocol::{ControlError, ErrorCode, PluginInfo};
+
+/// Every search plugin there is. Requests, help and the conformance tests read this list.
+pub static PLUGINS: &[&dyn Plugin] = &[&direct::Direct];
+
+/// When a plugin is asked for a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Once, for all frames.
+    Point,
+}
+
+/// A search plugin.
+pub trait Plugin: Sync {
+    /// Its name, as `-s` takes it.
+    fn name(&self) -> &'static str;
+
+    /// When it is asked.
+    fn mode(&self) -> Mode;
+
+    /// Its properties; the name of each starts with the plugin's and `/`.
+    fn properties(&self) -> &'static [PropertySpec];
+
+    /// An instance with these properties, which have been checked against the table.
+    ///
+    /// # Errors
+    /// What the table alone cannot tell, such as two values that do not go together.
+    fn instantiate(&self, properties: &Properties) -> Result<Box<dyn Lookup>, PluginError>;
+}
+
+/// What an instance of a plugin knows.
+pub trait Lookup: Send {
+    /// How the overlay's destinations are found.
+    fn target(&self) -> TargetMode;
+
+    /// The tunnel ends that may send to the overlay.
+    fn sources(&self) -> Sources;
+}
+
+/// Why a plugin makes no instance of checked properties.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("search plugin '{plugin}' cannot start: {reason}")]
+pub struct PluginError {
+    /// The plugin.
+    pub plugin: &'static str,
+    /// What is wrong.
+    pub reason: String,
+}
+
+impl From<PluginError> for ControlError {
+    fn from(error: PluginError) -> Self {
+        Self::invalid(error)
+    }
+}
+
+/// The plugin of a name.
+///
+/// # Errors
+/// There is none; the error lists those there are.
+pub fn find(name: &str) -> Result<&'static dyn Plugin, ControlError> {
+    PLUGINS.iter().copied().find(|plugin| plugin.name() == name).ok_or_else(|| {
+        let known = PLUGINS.iter().map(|plugin| plugin.name()).collect::<Vec<_>>().join(", ");
+        let problem = format!("unknown search plugin '{name}' (known ones: {known})");
+        ControlError::new(ErrorCode::NotFound, problem)
+    })
+}
+
+/// The plugins as clients see them.
+pub fn describe() -> Vec<PluginInfo> {
+    let describe = |plugin: &&dyn Plugin| PluginInfo {
+        name: plugin.name().to_owned(),
+        properties: plugin.properties().to_vec(),
+    };
+    PLUGINS.iter().map(describe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use overlay_core::property::{AddressRule, Assignment, Kind, Permission, Possible, PropertyError};
+    use std::collections::BTreeSet;
+
+    /// A legal value of a property.
+    fn sample(spec: &PropertySpec) -> String {
+        if let Some(default) = &spec.default {
+            return default.to_string();
+        }
+        match (&spec.kind, &spec.possible) {
+            (_, Possible::Words(words)) => words[0].to_string(),
+            (_, Possible::Range(low, _)) => low.to_string(),
+            (Kind::Ip, Possible::Address(AddressRule::HostOrAny)) => "::".to_owned(),
+            (Kind::Ip, _) => "192.0.2.1".to_owned(),
+            (Kind::Int | Kind::Uint, _) => "1".to_owned(),
+            (Kind::String, _) => "x".to_owned(),
+        }
+    }
+
+    fn samples(plugin: &dyn Plugin) -> Vec<Assignment> {
+        let writable = plugin.properties().iter().filter(|spec| spec.permission == Permission::ReadWrite);
+        writable.map(|spec| Assignment::new(&*spec.name, sample(spec))).collect()
+    }
+
+    #[test]
+    fn names_are_unique_and_words() {
+        let mut seen = BTreeSet::new();
+        for plugin in PLUGINS {
+            let name = plugin.name();
+            assert!(seen.insert(name), "{name} is there twice");
+            assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{name}");
+            assert_eq!(find(name).unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn property_names_are_unique_and_start_with_the_plugins() {
+        for plugin in PLUGINS {
+            let mut seen = BTreeSet::new();
+            for spec in plugin.properties() {
+                let own = spec.name.strip_prefix(plugin.name()).and_then(|rest| rest.strip_prefix('/'));
+                assert!(own.is_some_and(|own| !own.is_empty()), "{}", spec.name);
+                assert!(seen.insert(spec.name.clone()), "{} is there twice", spec.name);
+            }
+        }
+    }
+
+    #[test]
+    fn properties_are_documented_in_one_line() {
+        for spec in PLUGINS.iter().flat_map(|plugin| plugin.properties()) {
+            assert!(!spec.doc.is_empty() && !spec.doc.contains('\n'), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn defaults_are_legal_and_what_is_required_has_none() {
+        for spec in PLUGINS.iter().flat_map(|plugin| plugin.properties()) {
+            if let Some(default) = &spec.default {
+                assert!(spec.parse(default).is_ok() && !spec.required, "{}", spec.name);
+            }
+        }
+    }
+
+    #[test]
+    fn all_missing_properties_are_named() {
+        for plugin in PLUGINS {
+            let table = plugin.properties();
+            let required: Vec<_> =
+                table.iter().filter(|spec| spec.required).map(|spec| &*spec.name).collect();
+            match Properties::check(table, &[]) {
+                Ok(_) => assert!(required.is_empty(), "{}", plugin.name()),
+                Err(error) => assert_eq!(error, PropertyError::Missing(required.join(", "))),
+            }
+        }
+    }
+
+    #[test]
+    fn legal_properties_make_an_instance_that_the_mode_describes() {
+        for plugin in PLUGINS {
+            let properties = Properties::check(plugin.properties(), &samples(*plugin)).unwrap();
+            let lookup = plugin.instantiate(&properties).unwrap();
+            match (plugin.mode(), lookup.target()) {
+                (Mode::Point, TargetMode::Point(end)) => {
+                    assert!(end.port() != 0 && !end.ip().is_unspecified());
+                    assert!(lookup.sources().allow(end.ip()), "{} drops its own destination", plugin.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_plugin_is_refused_with_the_known_ones() {
+        let error = find("telepathy").err().unwrap();
+        assert!(error.message.contains("'telepathy' (known ones: direct"), "{error}");
+    }
+}

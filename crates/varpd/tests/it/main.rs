@@ -1,0 +1,10 @@
+//! The whole daemon against a scripted driver and all kinds of clients. Changing anything needs the right to
+//! it: run these as root or as a member of `netadm`.
+
+mod clients;
+mod host;
+mod lifecycle;
+mod lines;
+mod program;
+mod scratch;
+mod twin;
