@@ -45,6 +45,8 @@ struct Overlay {
     listen: SocketAddr,
     mtu: OverlayMtu,
     association: Option<Association>,
+    /// The connection that the association came over.
+    claimed: Option<ConnectionId>,
     /// What varpd says is wrong with its lookups.
     degraded: Option<String>,
     /// Why its underlay socket is not open though it has VNICs.
@@ -77,7 +79,7 @@ impl<E: Engine> Driver<E> {
             Request::Overlays => Ok(Response::Overlays(self.show_overlays())),
             Request::Muxes => Ok(Response::Muxes(self.engine.muxes())),
             Request::Attach => self.attach(caller),
-            Request::Associate(association) => self.associate(association).map(|()| Response::Done),
+            Request::Associate(association) => self.associate(caller, association).map(|()| Response::Done),
             Request::Disassociate { link } => self.disassociate(link).map(|()| Response::Done),
             Request::Degrade { link, message } => self.degrade(link, Some(message)).map(|()| Response::Done),
             Request::Restore { link } => self.degrade(link, None).map(|()| Response::Done),

@@ -37,8 +37,8 @@ impl Overlay {
         let mtu = properties.uint("mtu").and_then(|octets| u16::try_from(octets).ok()).unwrap_or_default();
         let mtu = OverlayMtu::new(mtu).map_err(ControlError::invalid)?;
         let stage = Stage::restored(record.activated);
-        let (association, degraded, underlay) = (None, None, None);
-        Ok(Self { record, stage, encap, properties, listen, mtu, association, degraded, underlay })
+        let (association, claimed, degraded, underlay) = (None, None, None, None);
+        Ok(Self { record, stage, encap, properties, listen, mtu, association, claimed, degraded, underlay })
     }
 
     /// What it is to the engine now.

@@ -106,17 +106,22 @@ impl<E: Engine> Driver<E> {
                 overlay.underlay.clone().or_else(|| overlay.degraded.clone()).or(lost)
             }
         };
-        match (problem, overlay.stage) {
-            (Some(problem), _) => Status::Degraded(problem),
-            (None, Stage::Waiting) if overlay.association.is_none() => {
-                Status::Degraded("varpd has not said yet where its destinations are".to_owned())
-            }
-            (None, Stage::Waiting) => Status::Degraded("varpd has no instance for it".to_owned()),
-            (None, _) if self.varpd.is_none() => {
-                Status::Degraded("varpd is gone; destinations known now go on working".to_owned())
-            }
-            (None, _) => Status::Online,
+        match problem.or_else(|| self.lookup_problem(overlay)) {
+            Some(problem) => Status::Degraded(problem),
+            None => Status::Online,
         }
+    }
+
+    fn lookup_problem(&self, overlay: &Overlay) -> Option<String> {
+        let problem = match &overlay.association {
+            None => "varpd has not said yet where its destinations are",
+            Some(_) if self.varpd.is_none() => "varpd is gone; destinations known now go on working",
+            Some(_) if overlay.stage == Stage::Waiting || overlay.claimed != self.varpd => {
+                "varpd has no instance for it: see varpd's log; destinations known now go on working"
+            }
+            Some(_) => return None,
+        };
+        Some(problem.to_owned())
     }
 
     fn fault(&self, vnic: &Vnic) -> Option<String> {

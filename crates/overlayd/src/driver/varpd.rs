@@ -24,12 +24,17 @@ impl<E: Engine> Driver<E> {
         })
     }
 
-    pub(super) fn associate(&mut self, association: Association) -> Result<(), ControlError> {
+    pub(super) fn associate(
+        &mut self,
+        caller: ConnectionId,
+        association: Association,
+    ) -> Result<(), ControlError> {
         let (link, instance) = (association.link, association.instance);
         let overlay = self.overlay_of(link)?;
         check_reach(overlay, &association)?;
         overlay.step(Step::Associate)?;
         overlay.association = Some(association);
+        overlay.claimed = Some(caller);
         overlay.degraded = None;
         let (name, spec) = (overlay.record.name.clone(), overlay.spec());
         self.engine.set_overlay(link, &spec);

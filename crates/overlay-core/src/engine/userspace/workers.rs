@@ -147,17 +147,18 @@ impl Shared {
                 Err(nix::errno::Errno::EINTR) => 0,
                 outcome => outcome?,
             };
+            if events[..count].iter().any(|event| event.data() == WAKE) {
+                // Before the generation is looked at: a wake-up that comes after that look must stay.
+                let _ = wake.read();
+            }
             let newest = self.generation.load(Ordering::Acquire);
             if newest != generation {
                 generation = newest;
                 table = Arc::clone(&lock(&self.table));
                 self.move_on(number, generation);
             }
-            for event in &events[..count] {
-                match event.data() {
-                    WAKE => drop(wake.read()),
-                    token => carrier.serve(table.sources.get(&Token(token)), epoll),
-                }
+            for event in events[..count].iter().filter(|event| event.data() != WAKE) {
+                carrier.serve(table.sources.get(&Token(event.data())), epoll);
             }
         }
         Ok(())
@@ -172,4 +173,22 @@ impl Shared {
 /// Nothing is left half changed by a panic under these locks: each change is one assignment.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn every_publication_returns_however_close_the_next_one_is() {
+        let (done, finished) = mpsc::channel();
+        thread::spawn(move || {
+            let workers = Workers::start().unwrap();
+            (0..20_000).for_each(|_| workers.publish(Table::default()));
+            done.send(()).unwrap();
+        });
+        assert_eq!(finished.recv_timeout(Duration::from_secs(60)), Ok(()), "a worker has missed its wake-up");
+    }
 }
