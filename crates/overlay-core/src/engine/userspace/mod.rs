@@ -1,7 +1,7 @@
 //! The engine in userspace: TAP devices, UDP sockets, and a few threads between them.
 //!
-//! The caller's thread changes; worker threads carry. A change makes a new [`table::Table`] and publishes it; a worker
-//! takes the newest before each batch, and [`workers::Workers::publish`] returns when every worker has let go of the
+//! The caller's thread changes; worker threads carry. A change makes a new table and publishes it; a worker
+//! takes the newest before each batch, and publishing returns when every worker has let go of the
 //! older ones. So a worker holds no lock while it carries, and a removed device has no frame under way.
 
 mod carry;
