@@ -1,0 +1,262 @@
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use overlay_core::control::{Client, Daemon, Paths};
+use overlay_core::protocol::{Request, Response};
+
+use crate::{Counters, Namespace, Outcome, Running, SHORT, wait_until};
+
+/// A host: a network namespace with a run directory, a state directory and up to two daemons of its own.
+#[derive(Debug)]
+pub struct Host {
+    overlayd: Option<Running>,
+    varpd: Option<Running>,
+    directory: PathBuf,
+    paths: Paths,
+    configuration: PathBuf,
+    /// Its namespace.
+    pub net: Namespace,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Host {
+    /// A host on which no daemon runs.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn new() -> Self {
+        let mut net = Namespace::new();
+        let directory = std::env::temp_dir().join(net.name());
+        let paths = Paths { run: directory.join("run"), state: directory.join("state") };
+        fs::create_dir_all(&directory).expect("a temporary directory");
+        net.set("OVERLAY_RUN_DIR", &paths.run);
+        net.set("OVERLAY_STATE_DIR", &paths.state);
+        let configuration = Path::new("/etc/netns").join(net.name());
+        Self { overlayd: None, varpd: None, directory, paths, configuration, net }
+    }
+
+    /// A host on which both daemons run.
+    #[track_caller]
+    pub fn started() -> Self {
+        let mut host = Self::new();
+        host.start();
+        host
+    }
+
+    /// Starts both daemons.
+    #[track_caller]
+    pub fn start(&mut self) {
+        self.start_overlayd();
+        self.start_varpd();
+    }
+
+    /// Starts the driver, and waits until it answers.
+    #[track_caller]
+    pub fn start_overlayd(&mut self) {
+        let log = self.directory.join("overlayd.log");
+        self.overlayd = Some(Running::start(&self.net, &self.paths, Daemon::Overlayd, &log));
+    }
+
+    /// Starts the lookup daemon, and waits until it answers.
+    #[track_caller]
+    pub fn start_varpd(&mut self) {
+        let log = self.directory.join("varpd.log");
+        self.varpd = Some(Running::start(&self.net, &self.paths, Daemon::Varpd, &log));
+    }
+
+    /// Kills a daemon as a crash would.
+    #[track_caller]
+    pub fn kill9(&mut self, daemon: Daemon) {
+        self.take(daemon).kill9();
+    }
+
+    /// Ends a daemon in good order.
+    #[track_caller]
+    pub fn stop(&mut self, daemon: Daemon) {
+        self.take(daemon).stop();
+    }
+
+    /// One of its daemons.
+    ///
+    /// # Panics
+    /// It was not started.
+    #[track_caller]
+    pub fn daemon(&mut self, daemon: Daemon) -> &mut Running {
+        let running = match daemon {
+            Daemon::Overlayd => &mut self.overlayd,
+            Daemon::Varpd => &mut self.varpd,
+        };
+        running.as_mut().expect("it was started")
+    }
+
+    fn take(&mut self, daemon: Daemon) -> Running {
+        let running = match daemon {
+            Daemon::Overlayd => self.overlayd.take(),
+            Daemon::Varpd => self.varpd.take(),
+        };
+        running.expect("it was started")
+    }
+
+    /// The directories of its daemons.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// The outcome of a `dladm` command.
+    pub fn dladm(&self, words: &[&str]) -> Outcome {
+        self.net.run(&[&["dladm"], words].concat())
+    }
+
+    /// What a `dladm` command printed.
+    ///
+    /// # Panics
+    /// It failed, or wrote to its standard error.
+    #[track_caller]
+    pub fn dladm_ok(&self, words: &[&str]) -> String {
+        let outcome = self.dladm(words);
+        assert!(!outcome.succeeded() || outcome.stderr.is_empty(), "{outcome:?}");
+        outcome.ok()
+    }
+
+    /// What a `dladm` command that must fail wrote to its standard error.
+    #[track_caller]
+    pub fn dladm_refused(&self, words: &[&str]) -> String {
+        self.dladm(words).refusal()
+    }
+
+    /// Makes an overlay of encapsulation `vxlan` and search plugin `direct` on the standard port.
+    #[track_caller]
+    pub fn create_overlay(
+        &self,
+        name: &str,
+        vnetid: u32,
+        listen: impl ToString,
+        dest: impl ToString,
+        more: &[&str],
+    ) {
+        let (vnetid, listen, dest) = (vnetid.to_string(), listen.to_string(), dest.to_string());
+        let ends = format!("vxlan/listen_ip={listen},direct/dest_ip={dest},direct/dest_port=4789");
+        let words = ["create-overlay", "-e", "vxlan", "-s", "direct", "-v", &vnetid, "-p", &ends];
+        self.dladm_ok(&[&words, more, &[name]].concat());
+    }
+
+    /// Makes a VNIC on an overlay.
+    #[track_caller]
+    pub fn create_vnic(&self, name: &str, over: &str, more: &[&str]) {
+        self.dladm_ok(&[&["create-vnic", "-l", over], more, &[name]].concat());
+    }
+
+    /// The names of its overlays.
+    #[track_caller]
+    pub fn overlays(&self) -> Vec<String> {
+        let rows = self.dladm_ok(&["show-overlay", "-f", "-p", "-o", "link"]);
+        rows.lines().map(str::to_owned).collect()
+    }
+
+    /// The answer of a daemon to one request.
+    ///
+    /// # Panics
+    /// There is none, or it refuses.
+    #[track_caller]
+    pub fn ask(&self, daemon: Daemon, request: Request) -> Response {
+        let mut client = Client::connect(&self.paths, daemon, "test").expect("a daemon that runs");
+        client.call(request).expect("a request that is granted")
+    }
+
+    /// What an overlay has counted.
+    #[track_caller]
+    pub fn counters(&self, overlay: &str) -> Counters {
+        Counters::parse(&self.dladm_ok(&["show-overlay", "-s", "-p", "-o", "counter,value", overlay]))
+    }
+
+    /// Checks that every overlay accounts for each of its frames.
+    ///
+    /// # Panics
+    /// One does not, even after its frames have had time to arrive.
+    #[track_caller]
+    pub fn check_counters(&self) {
+        for overlay in self.overlays() {
+            wait_until(SHORT, "frames in = frames out + drops", || {
+                let counters = self.counters(&overlay);
+                if counters.balanced() { Ok(()) } else { Err(format!("{overlay}: {counters:?}")) }
+            });
+        }
+    }
+
+    /// Everything that a command could change, as text.
+    #[track_caller]
+    pub fn snapshot(&self) -> String {
+        let shown = ["show-overlay", "show-vnic", "show-link"].map(|command| self.dladm_ok(&[command]));
+        let (devices, sockets) = (self.net.ip(&["-o", "link"]), self.net.run(&["ss", "-Huan"]).ok());
+        format!("{}\n{devices}\n{sockets}\n{:?}", shown.join("\n"), files(&self.paths.state))
+    }
+
+    /// Adds a group to those that every command and daemon of this host knows from now on.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn add_group(&self, name: &str, number: u32) {
+        // `ip netns exec` binds what stands here over /etc, in a mount namespace of the command's own.
+        let groups = fs::read_to_string("/etc/group").expect("a list of groups");
+        fs::create_dir_all(&self.configuration).expect("a directory for the namespace");
+        let list = format!("{groups}\n{name}:x:{number}:\n");
+        fs::write(self.configuration.join("group"), list).expect("a file of the namespace");
+    }
+
+    /// Forgets what a boot forgets: the run directory and the devices named. No daemon may run.
+    ///
+    /// # Panics
+    /// A daemon runs, or the system refuses.
+    #[track_caller]
+    pub fn reboot(&mut self, devices: &[&str]) {
+        assert!(self.overlayd.is_none() && self.varpd.is_none(), "daemons end before a boot");
+        fs::remove_dir_all(&self.paths.run).expect("the run directory is there");
+        for device in devices {
+            self.net.ip(&["link", "del", device]);
+        }
+    }
+
+    fn show_logs(&self) {
+        for name in ["overlayd", "varpd"] {
+            let text = fs::read_to_string(self.directory.join(format!("{name}.log"))).unwrap_or_default();
+            let _ = writeln!(io::stderr(), "--- {name} of {}:\n{text}", self.net.name());
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.show_logs();
+        }
+        drop((self.varpd.take(), self.overlayd.take()));
+        let _ = fs::remove_dir_all(&self.directory);
+        let _ = fs::remove_dir_all(&self.configuration);
+    }
+}
+
+/// The files below a directory with their contents, in order.
+fn files(directory: &Path) -> Vec<(PathBuf, String)> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut found: Vec<_> = paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                return files(&path);
+            }
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            vec![(path, text)]
+        })
+        .collect();
+    found.sort();
+    found
+}
