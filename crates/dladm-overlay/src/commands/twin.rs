@@ -232,7 +232,7 @@ pub(crate) fn red() -> OverlayInfo {
 
 fn mux() -> MuxInfo {
     let listen = "192.0.2.10:4789".parse().unwrap();
-    MuxInfo { listen, encap: "vxlan".into(), datagrams: 6, bad_header: 0, unknown_vnetid: 2 }
+    MuxInfo { listen, encap: "vxlan".into(), datagrams: 6, bad_header: 0, unknown_vnetid: 2, trains: true }
 }
 
 fn instance() -> InstanceInfo {

@@ -33,11 +33,13 @@ pub enum DropReason {
     DeviceDown,
     /// The VNIC could not take it.
     DeviceFull,
+    /// It is a super-frame that cannot be cut into frames.
+    BadSuperFrame,
 }
 
 impl DropReason {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NotActive,
         Self::NoTarget,
         Self::Runt,
@@ -52,6 +54,7 @@ impl DropReason {
         Self::SendRefused,
         Self::DeviceDown,
         Self::DeviceFull,
+        Self::BadSuperFrame,
     ];
 
     /// The name it is shown under.
@@ -71,6 +74,7 @@ impl DropReason {
             Self::SendRefused => "send-refused",
             Self::DeviceDown => "device-down",
             Self::DeviceFull => "device-full",
+            Self::BadSuperFrame => "bad-super-frame",
         }
     }
 }
@@ -84,6 +88,15 @@ pub enum Direction {
     Out,
 }
 
+/// What a frame counts for: a super-frame is as many frames as it is cut into, and counts its octets once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Frames.
+    pub frames: usize,
+    /// Octets, Ethernet header included.
+    pub bytes: usize,
+}
+
 /// Frames and their octets.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -92,9 +105,9 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn add(&self, bytes: usize) {
-        self.frames.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    pub(super) fn add(&self, load: Load) {
+        self.frames.fetch_add(load.frames as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(load.bytes as u64, Ordering::Relaxed);
     }
 
     fn frames(&self) -> u64 {
@@ -122,21 +135,20 @@ pub struct OverlayCounters {
 }
 
 impl OverlayCounters {
-    /// Counts a dropped frame.
-    pub fn lose(&self, direction: Direction, reason: DropReason) {
-        self.drops(direction)[reason as usize].fetch_add(1, Ordering::Relaxed);
+    /// Counts dropped frames.
+    pub fn lose(&self, direction: Direction, reason: DropReason, frames: usize) {
+        self.drops(direction)[reason as usize].fetch_add(frames as u64, Ordering::Relaxed);
     }
 
-    /// Counts a frame of `bytes` octets that a tunnel end was sent.
-    pub fn sent(&self, bytes: usize) {
-        self.to_wire.add(bytes);
+    /// Counts what a tunnel end was sent.
+    pub fn sent(&self, load: Load) {
+        self.to_wire.add(load);
     }
 
-    /// Counts the frames that one frame became, of which the first is not new.
-    pub(super) fn became(&self, frames: usize) {
-        if frames > 1 {
-            self.copies.fetch_add(frames as u64 - 1, Ordering::Relaxed);
-        }
+    /// Counts the copies of a frame that went to several places, of which the first got the frame itself.
+    pub(super) fn became(&self, places: usize, frames: usize) {
+        let copies = places.saturating_sub(1) * frames;
+        self.copies.fetch_add(copies as u64, Ordering::Relaxed);
     }
 
     fn drops(&self, direction: Direction) -> &Drops {
@@ -189,10 +201,15 @@ pub struct PortCounters {
     pub(super) sent: Tally,
     pub(super) given: Tally,
     pub(super) in_drops: AtomicU64,
-    pub(super) out_drops: AtomicU64,
+    out_drops: AtomicU64,
 }
 
 impl PortCounters {
+    /// Counts frames of the VNIC that were dropped.
+    pub fn lost(&self, frames: usize) {
+        self.out_drops.fetch_add(frames as u64, Ordering::Relaxed);
+    }
+
     /// As a link: what it was given and what it sent.
     pub fn link(&self) -> LinkCounters {
         LinkCounters {

@@ -1,6 +1,7 @@
 use crate::encap::HEADER_MAX;
-use crate::offload::VNET_HEADER;
+use crate::offload::{VNET_HEADER, VnetHeader};
 use crate::wire::VLAN_TAG;
+use zerocopy::FromBytes;
 
 /// Octets kept free before a frame: for its virtio header, or the encapsulation's header and a tag.
 pub const HEADROOM: usize = 64;
@@ -15,11 +16,13 @@ pub struct FrameBuf {
     octets: Box<[u8]>,
     start: usize,
     end: usize,
+    vnet: VnetHeader,
 }
 
 impl Default for FrameBuf {
     fn default() -> Self {
-        Self { octets: vec![0; HEADROOM + FRAME_MAX].into_boxed_slice(), start: HEADROOM, end: HEADROOM }
+        let octets = vec![0; HEADROOM + FRAME_MAX].into_boxed_slice();
+        Self { octets, start: HEADROOM, end: HEADROOM, vnet: VnetHeader::default() }
     }
 }
 
@@ -33,6 +36,18 @@ impl FrameBuf {
     pub fn fill(&mut self, len: usize) {
         self.start = HEADROOM;
         self.end = HEADROOM + len.saturating_sub(VNET_HEADER);
+        let header = &self.octets[HEADROOM - VNET_HEADER..HEADROOM];
+        self.vnet = VnetHeader::read_from_bytes(header).unwrap_or_default();
+    }
+
+    /// The virtio header, as it fits the frame now.
+    pub const fn vnet(&self) -> VnetHeader {
+        self.vnet
+    }
+
+    /// The frame, to be changed in place.
+    pub fn octets_mut(&mut self) -> &mut [u8] {
+        &mut self.octets[self.start..self.end]
     }
 
     /// The frame, with whatever has been put before it.
@@ -50,12 +65,13 @@ impl FrameBuf {
         &mut self.octets[self.start..end]
     }
 
-    /// Puts `octets` into the frame at `at`, moving what is before that into the headroom.
+    /// Puts `octets` into the Ethernet header at `at`, moving what is before that into the headroom.
     pub fn insert(&mut self, at: usize, octets: &[u8]) {
         let before = self.start..self.start + at;
         self.prepend(octets.len());
         self.octets.copy_within(before, self.start);
         self.octets[self.start + at..][..octets.len()].copy_from_slice(octets);
+        self.vnet = self.vnet.moved_down(octets.len());
     }
 }
 

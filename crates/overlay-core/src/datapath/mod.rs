@@ -6,17 +6,20 @@
 mod counters;
 mod demux;
 mod frame;
+mod inner;
 mod overlay;
 mod port;
 mod receive;
 mod transmit;
 
-pub use counters::{Direction, DropReason, MuxCounters, OverlayCounters, PortCounters};
+pub use counters::{Direction, DropReason, Load, MuxCounters, OverlayCounters, PortCounters};
 pub use demux::Demux;
 pub use frame::{FRAME_MAX, FrameBuf, HEADROOM};
 pub use overlay::{Overlay, OverlaySettings};
 pub use port::{Device, DeviceError, Port, PortSettings};
 pub use transmit::Departure;
+
+use inner::Inner;
 
 #[cfg(test)]
 mod twin;

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Device, Direction, DropReason, OverlayCounters, Port};
+use super::{Device, Direction, Inner, OverlayCounters, Port};
 use crate::encap::Encap;
 use crate::lookup::{Sources, TargetMode};
 use crate::types::{MacAddr, OverlayMtu, VnetId};
@@ -32,9 +32,6 @@ pub struct Overlay<D> {
     by_mac: HashMap<MacAddr, usize>,
 }
 
-/// How many VNICs a frame was handed to, counted whether or not they took it.
-pub(super) type Receivers = usize;
-
 impl<D: Device> Overlay<D> {
     /// An overlay with these VNICs, whose addresses are different.
     pub fn new(settings: OverlaySettings, counters: Arc<OverlayCounters>, ports: Vec<Arc<Port<D>>>) -> Self {
@@ -63,30 +60,18 @@ impl<D: Device> Overlay<D> {
         port.hears(ethernet.vid).then_some(&**port)
     }
 
-    /// Hands a frame for all to every VNIC that hears it but its sender.
-    pub(super) fn flood(
-        &self,
-        frame: &[u8],
-        ethernet: &Ethernet,
-        from: Direction,
-        sender: Option<MacAddr>,
-    ) -> Receivers {
-        let hearers = self.ports.iter().filter(|port| port.hears(ethernet.vid));
+    /// Hands a frame for all to every VNIC that hears it but its sender; says to how many.
+    pub(super) fn flood(&self, inner: &Inner<'_>, from: Direction, sender: Option<MacAddr>) -> usize {
+        let hearers = self.ports.iter().filter(|port| port.hears(inner.ethernet.vid));
         let receivers = hearers.filter(|port| Some(port.settings.mac) != sender);
-        receivers.map(|port| self.hand(port, frame, ethernet, from)).count()
+        receivers.map(|port| self.hand(port, inner, from)).count()
     }
 
     /// Hands a frame to one VNIC and counts what came of it.
-    pub(super) fn hand(&self, port: &Port<D>, frame: &[u8], ethernet: &Ethernet, from: Direction) {
-        match port.give(frame, ethernet) {
-            Ok(()) => self.counters.to_devices.add(frame.len()),
-            Err(reason) => self.counters.lose(from, reason),
+    pub(super) fn hand(&self, port: &Port<D>, inner: &Inner<'_>, from: Direction) {
+        match port.give(inner) {
+            Ok(()) => self.counters.to_devices.add(inner.load),
+            Err(reason) => self.counters.lose(from, reason, inner.load.frames),
         }
-    }
-
-    /// Whether a frame with this header fits the overlay's MTU.
-    pub(super) fn fits(&self, frame: &[u8], ethernet: &Ethernet) -> Result<(), DropReason> {
-        let limit = usize::from(self.settings.mtu.octets()) + ethernet.header_len;
-        if frame.len() <= limit { Ok(()) } else { Err(DropReason::TooBig) }
     }
 }

@@ -1,10 +1,10 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use super::{DropReason, PortCounters};
-use crate::offload::{VnetHeader, header_for};
+use super::{DropReason, Inner, PortCounters};
+use crate::offload::VnetHeader;
 use crate::types::{LinkId, MacAddr, OverlayMtu, VlanId};
-use crate::wire::{ETHERNET_HEADER, Ethernet, VLAN_TAG};
+use crate::wire::{ETHERNET_HEADER, VLAN_TAG};
 
 /// Where a VNIC's frames go: its TAP device, or a twin of it in a test.
 pub trait Device: Send + Sync + fmt::Debug {
@@ -82,21 +82,21 @@ impl<D: Device> Port<D> {
     }
 
     /// Gives it a frame of the tunnel, with the tag of its own VLAN taken out, and counts what came of it.
-    pub(super) fn give(&self, frame: &[u8], ethernet: &Ethernet) -> Result<(), DropReason> {
-        let outcome = self.try_give(frame, ethernet);
+    pub(super) fn give(&self, inner: &Inner<'_>) -> Result<(), DropReason> {
+        let outcome = self.try_give(inner);
         match outcome {
-            Ok(()) => self.counters.given.add(frame.len()),
-            Err(_) => drop(self.counters.in_drops.fetch_add(1, Ordering::Relaxed)),
+            Ok(()) => self.counters.given.add(inner.load),
+            Err(_) => drop(self.counters.in_drops.fetch_add(inner.load.frames as u64, Ordering::Relaxed)),
         }
         outcome
     }
 
-    fn try_give(&self, frame: &[u8], ethernet: &Ethernet) -> Result<(), DropReason> {
-        let header = header_for(frame, ethernet, self.settings.mtu).ok_or(DropReason::TooBig)?;
+    fn try_give(&self, inner: &Inner<'_>) -> Result<(), DropReason> {
+        let vnet = inner.vnet_for(self.settings.mtu).ok_or(DropReason::TooBig)?;
         if self.settings.vid.is_none() {
-            return Ok(self.device.give(header, [frame, &[]])?);
+            return Ok(self.device.give(vnet, [inner.frame, &[]])?);
         }
-        let (addresses, rest) = frame.split_at(ETHERNET_HEADER - size_of::<u16>());
-        Ok(self.device.give(header.moved_up(VLAN_TAG), [addresses, &rest[VLAN_TAG..]])?)
+        let (addresses, rest) = inner.frame.split_at(ETHERNET_HEADER - size_of::<u16>());
+        Ok(self.device.give(vnet.moved_up(VLAN_TAG), [addresses, &rest[VLAN_TAG..]])?)
     }
 }

@@ -1,15 +1,14 @@
 use std::net::IpAddr;
 
-use super::{Device, Direction, DropReason, Overlay};
+use super::{Device, Direction, DropReason, Inner, Load, Overlay};
 use crate::lookup::Sources;
-use crate::wire::Ethernet;
 
 impl<D: Device> Overlay<D> {
     /// Takes a frame that the tunnel end `sender` sent, its header taken off.
     pub fn receive(&self, sender: IpAddr, frame: &[u8]) {
-        self.counters.from_wire.add(frame.len());
+        self.counters.from_wire.add(Load { frames: 1, bytes: frame.len() });
         if let Err(reason) = self.try_receive(sender, frame) {
-            self.counters.lose(Direction::In, reason);
+            self.counters.lose(Direction::In, reason, 1);
         }
     }
 
@@ -20,16 +19,16 @@ impl<D: Device> Overlay<D> {
         if !self.settings.sources.as_ref().is_some_and(|sources: &Sources| sources.allow(sender)) {
             return Err(DropReason::UnknownVtep);
         }
-        let ethernet = Ethernet::parse(frame).ok_or(DropReason::Runt)?;
-        if !ethernet.destination.is_multicast() {
-            let owner = self.owner(&ethernet).ok_or(DropReason::UnknownMac)?;
-            self.hand(owner, frame, &ethernet, Direction::In);
+        let inner = Inner::arrived(frame)?;
+        if !inner.ethernet.destination.is_multicast() {
+            let owner = self.owner(&inner.ethernet).ok_or(DropReason::UnknownMac)?;
+            self.hand(owner, &inner, Direction::In);
             return Ok(());
         }
-        match self.flood(frame, &ethernet, Direction::In, None) {
+        match self.flood(&inner, Direction::In, None) {
             0 => Err(DropReason::NoReceiver),
             receivers => {
-                self.counters.became(receivers);
+                self.counters.became(receivers, 1);
                 Ok(())
             }
         }

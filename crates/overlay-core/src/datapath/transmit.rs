@@ -1,33 +1,36 @@
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
 
-use super::{Device, Direction, DropReason, FrameBuf, Overlay, Port};
+use super::{Device, Direction, DropReason, FrameBuf, Inner, Load, Overlay, Port};
 use crate::lookup::TargetMode;
-use crate::types::VlanId;
-use crate::wire::{ETHERNET_HEADER, Ethernet, FlowHasher, Tag};
+use crate::offload::{Cut, finish_checksum};
+use crate::wire::{ETHERNET_HEADER, FlowHasher, Tag};
 use zerocopy::IntoBytes;
 
-/// A frame that has become a datagram.
+/// A frame that is to go to a tunnel end, as one datagram or several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
-    /// The tunnel end it goes to.
+    /// The tunnel end.
     pub destination: SocketAddr,
     /// The hash of its flow, for its source port.
     pub flow: u64,
-    /// Octets of the frame, without the encapsulation's.
-    pub frame_len: usize,
+    /// How it is cut; none when it goes as it is, with the encapsulation's header before it already.
+    pub cut: Option<Cut>,
+    /// What it counts for.
+    pub load: Load,
 }
 
 impl<D: Device> Overlay<D> {
-    /// Takes a frame that `sender` sent. When a datagram comes of it, its octets are what `frame` then holds.
+    /// Takes a frame that `sender` sent. A departure without a cut finds its datagram in `frame`; with one, the
+    /// super-frame.
     pub fn transmit(&self, sender: &Port<D>, frame: &mut FrameBuf, hasher: &FlowHasher) -> Option<Departure> {
-        sender.counters.sent.add(frame.octets().len());
-        self.counters.from_devices.add(frame.octets().len());
+        let load = Load { frames: super_frames(frame), bytes: frame.octets().len() };
+        sender.counters.sent.add(load);
+        self.counters.from_devices.add(load);
         match self.try_transmit(sender, frame, hasher) {
             Ok(departure) => departure,
             Err(reason) => {
-                sender.counters.out_drops.fetch_add(1, Ordering::Relaxed);
-                self.counters.lose(Direction::Out, reason);
+                sender.counters.lost(load.frames);
+                self.counters.lose(Direction::Out, reason, load.frames);
                 None
             }
         }
@@ -42,79 +45,91 @@ impl<D: Device> Overlay<D> {
         if !self.settings.active {
             return Err(DropReason::NotActive);
         }
-        let ethernet = self.inside_tunnel(sender.settings.vid, frame)?;
-        if ethernet.destination.is_multicast() {
-            return self.to_all(sender, frame, &ethernet, hasher);
+        self.check(sender, frame)?;
+        let inner = Inner::sent(frame)?;
+        if inner.ethernet.destination.is_multicast() {
+            return self.to_all(sender, frame, hasher);
         }
-        if ethernet.destination == sender.settings.mac {
+        if inner.ethernet.destination == sender.settings.mac {
             return Err(DropReason::ToItself);
         }
-        if let Some(owner) = self.owner(&ethernet) {
-            self.hand(owner, frame.octets(), &ethernet, Direction::Out);
+        if let Some(owner) = self.owner(&inner.ethernet) {
+            self.hand(owner, &inner, Direction::Out);
             return Ok(None);
         }
-        self.depart(frame, &ethernet, hasher).map(Some)
+        self.depart(frame, hasher).map(Some)
     }
 
     /// Checks a VNIC's frame and gives it the tag of the VNIC's VLAN.
-    fn inside_tunnel(&self, vid: Option<VlanId>, frame: &mut FrameBuf) -> Result<Ethernet, DropReason> {
-        let ethernet = Ethernet::parse(frame.octets()).ok_or(DropReason::Runt)?;
-        self.fits(frame.octets(), &ethernet)?;
-        let Some(vid) = vid else { return Ok(ethernet) };
-        frame.insert(ETHERNET_HEADER - size_of::<u16>(), Tag::new(vid).as_bytes());
-        Ethernet::parse(frame.octets()).ok_or(DropReason::Runt)
+    fn check(&self, sender: &Port<D>, frame: &mut FrameBuf) -> Result<(), DropReason> {
+        if !Inner::sent(frame)?.fits(self.settings.mtu) {
+            return Err(DropReason::TooBig);
+        }
+        if let Some(vid) = sender.settings.vid {
+            frame.insert(ETHERNET_HEADER - size_of::<u16>(), Tag::new(vid).as_bytes());
+        }
+        Ok(())
     }
 
     fn to_all(
         &self,
         sender: &Port<D>,
         frame: &mut FrameBuf,
-        ethernet: &Ethernet,
         hasher: &FlowHasher,
     ) -> Result<Option<Departure>, DropReason> {
-        let receivers = self.flood(frame.octets(), ethernet, Direction::Out, Some(sender.settings.mac));
-        let departure = self.depart(frame, ethernet, hasher);
+        let inner = Inner::sent(frame)?;
+        let frames = inner.load.frames;
+        let receivers = self.flood(&inner, Direction::Out, Some(sender.settings.mac));
+        let departure = self.depart(frame, hasher);
         match departure {
             Err(_) if receivers > 0 => {
-                self.counters.became(receivers);
+                self.counters.became(receivers, frames);
                 Ok(None)
             }
             _ => {
-                self.counters.became(receivers + 1);
+                self.counters.became(receivers + 1, frames);
                 departure.map(Some)
             }
         }
     }
 
-    fn depart(
-        &self,
-        frame: &mut FrameBuf,
-        ethernet: &Ethernet,
-        hasher: &FlowHasher,
-    ) -> Result<Departure, DropReason> {
+    fn depart(&self, frame: &mut FrameBuf, hasher: &FlowHasher) -> Result<Departure, DropReason> {
         let Some(TargetMode::Point(destination)) = self.settings.target else {
             return Err(DropReason::NoTarget);
         };
-        let flow = hasher.hash(frame.octets(), ethernet);
-        let frame_len = frame.octets().len();
-        let encap = self.settings.encap;
-        encap.write(self.settings.vnetid, frame.prepend(encap.header_len()));
-        Ok(Departure { destination, flow, frame_len })
+        let inner = Inner::sent(frame)?;
+        let flow = hasher.hash(inner.frame, &inner.ethernet);
+        let departure = Departure { destination, flow, cut: inner.cut(), load: inner.load };
+        if departure.cut.is_none() {
+            let vnet = frame.vnet();
+            finish_checksum(frame.octets_mut(), &vnet).map_err(|_| DropReason::BadSuperFrame)?;
+            self.write_header(frame.prepend(self.settings.encap.header_len()));
+        }
+        Ok(departure)
     }
+
+    /// Writes the header that each of the overlay's datagrams begins with.
+    pub fn write_header(&self, header: &mut [u8]) {
+        self.settings.encap.write(self.settings.vnetid, header);
+    }
+}
+
+/// How many frames a device's frame stands for; one where its headers do not agree.
+fn super_frames(frame: &FrameBuf) -> usize {
+    Inner::sent(frame).map_or(1, |inner| inner.load.frames)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::twin::{ANY, Bench, frame_to, point};
-    use super::*;
-    use crate::types::MacAddr;
+    use crate::types::{MacAddr, VlanId};
 
     #[test]
     fn a_frame_for_elsewhere_departs_behind_a_header() {
         let bench = Bench::new(&[None, None]);
         let frame = frame_to(MacAddr([2, 9, 9, 9, 9, 9]), 100);
         let (departure, datagram) = bench.transmit(0, &frame).unwrap();
-        assert_eq!((departure.destination, departure.frame_len), (point(), 100));
+        assert_eq!((departure.destination, departure.load.bytes), (point(), 100));
         assert_eq!(&datagram[..8], [8, 0, 0, 0, 0, 0, 23, 0]);
         assert_eq!(&datagram[8..], frame);
         assert!(bench.taken(1).is_empty());

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::{
-    Departure, Device, DeviceError, FrameBuf, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings,
+    Departure, Device, DeviceError, FrameBuf, Load, Overlay, OverlayCounters, OverlaySettings, Port,
+    PortSettings,
 };
 use crate::encap;
 use crate::lookup::{Sources, TargetMode};
@@ -94,7 +95,7 @@ impl Bench {
     }
 
     pub(super) fn sent(&self, len: usize) {
-        self.overlay.counters().sent(len);
+        self.overlay.counters().sent(Load { frames: 1, bytes: len });
     }
 
     pub(super) fn drops(&self) -> Vec<(&'static str, u64)> {
@@ -132,7 +133,7 @@ proptest! {
             if from_wire {
                 bench.overlay.receive(point().ip(), &frame);
             } else if let Some((departure, _)) = bench.transmit(len % 3, &frame) {
-                bench.sent(departure.frame_len);
+                bench.sent(departure.load.bytes);
             }
         }
         bench.check_counters();

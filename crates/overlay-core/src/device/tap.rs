@@ -145,7 +145,7 @@ fn exists(name: &LinkName) -> Result<bool, NetlinkError> {
 }
 
 impl TapDevice {
-    /// Opens the device of that name in this thread's namespace, with nothing left to us of the kernel's work.
+    /// Opens the device of that name in this thread's namespace.
     fn attach(name: &LinkName) -> Result<Self, TapError> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
@@ -153,7 +153,7 @@ impl TapDevice {
         sys::attach_tap(file.as_fd(), name.as_str()).map_err(TapError::on("attach to", name))?;
         sys::set_vnet_header(file.as_fd(), VNET_HEADER)
             .map_err(TapError::on("set the virtio header of", name))?;
-        sys::set_offload(file.as_fd(), 0).map_err(TapError::on("set the offloads of", name))?;
+        leave_to_us(&file).map_err(TapError::on("set the offloads of", name))?;
         sys::set_persist(file.as_fd(), true).map_err(TapError::on("keep", name))?;
         Ok(Self { file, gone: AtomicBool::new(false) })
     }
@@ -198,6 +198,15 @@ impl TapDevice {
     pub fn give_up(&self) -> io::Result<()> {
         sys::set_persist(self.file.as_fd(), false)
     }
+}
+
+/// Has the kernel leave checksums and the cutting of super-frames to us, as far as it knows how; nothing is inherited
+/// from an earlier process.
+fn leave_to_us(file: &File) -> io::Result<()> {
+    let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+    // Super-frames of UDP came with Linux 6.2, for both families together.
+    let udp = libc::TUN_F_USO4 | libc::TUN_F_USO6;
+    sys::set_offload(file.as_fd(), tcp | udp).or_else(|_| sys::set_offload(file.as_fd(), tcp))
 }
 
 impl AsFd for TapDevice {

@@ -1,3 +1,4 @@
+use crate::wire::Transport;
 use zerocopy::byteorder::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -14,7 +15,23 @@ pub enum Gso {
     TcpV4 = 1,
     /// TCP over IPv6.
     TcpV6 = 4,
+    /// UDP over either: every segment is a datagram of its own.
+    Udp = 5,
 }
+
+impl Gso {
+    /// Whether a super-frame of this kind carries that.
+    pub fn carries(self, transport: Transport, v6: bool) -> bool {
+        match self {
+            Self::TcpV4 => transport == Transport::Tcp && !v6,
+            Self::TcpV6 => transport == Transport::Tcp && v6,
+            Self::Udp => transport == Transport::Udp,
+        }
+    }
+}
+
+/// The segments may bear ECN's congestion marks (VIRTIO_NET_HDR_GSO_ECN, a flag beside the kind).
+const GSO_ECN: u8 = 0x80;
 
 /// The header before a frame on a TAP device: little endian, as the device is told (TUNSETVNETLE).
 #[derive(
@@ -62,9 +79,29 @@ impl VnetHeader {
         Self { header_len: less(self.header_len), csum_start: less(self.csum_start), ..self }
     }
 
-    /// Whether the frame is a super-frame.
-    pub const fn is_segmented(&self) -> bool {
-        self.gso_type != 0
+    /// The same for the frame with `octets` put into its Ethernet header.
+    #[must_use]
+    pub fn moved_down(self, octets: usize) -> Self {
+        let more = |field: U16| if field.get() == 0 { field } else { U16::new(field.get() + octets as u16) };
+        Self { header_len: more(self.header_len), csum_start: more(self.csum_start), ..self }
+    }
+
+    /// Of a super-frame, its kind, where we know that, and the octets of payload in a segment.
+    pub fn segmentation(&self) -> Option<(Option<Gso>, usize)> {
+        let kind = match self.gso_type & !GSO_ECN {
+            0 => return None,
+            1 => Some(Gso::TcpV4),
+            4 => Some(Gso::TcpV6),
+            5 => Some(Gso::Udp),
+            _ => None,
+        };
+        Some((kind, usize::from(self.gso_size.get())))
+    }
+
+    /// Where the checksum that is to be finished starts, and where it stands behind that.
+    pub fn needs_checksum(&self) -> Option<(usize, usize)> {
+        let place = || (usize::from(self.csum_start.get()), usize::from(self.csum_offset.get()));
+        (self.flags & NEEDS_CSUM != 0).then(place)
     }
 }
 

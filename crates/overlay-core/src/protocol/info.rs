@@ -166,6 +166,8 @@ pub struct MuxInfo {
     pub bad_header: u64,
     /// Those for a vnetid that no overlay here has.
     pub unknown_vnetid: u64,
+    /// Whether datagrams leave in trains; not any more once the system has refused one.
+    pub trains: bool,
 }
 
 /// An overlay.

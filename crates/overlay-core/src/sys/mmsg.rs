@@ -1,11 +1,12 @@
 //! Many datagrams with one system call.
 
 use std::io;
+use std::marker::PhantomData;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use libc::{c_uint, iovec, mmsghdr, sockaddr_in, sockaddr_in6, sockaddr_storage};
+use libc::{c_uint, cmsghdr, iovec, mmsghdr, sockaddr_in, sockaddr_in6, sockaddr_storage};
 use socket2::SockAddr;
 
 /// Octets in the largest datagram.
@@ -93,50 +94,105 @@ fn address(name: &sockaddr_storage) -> Option<IpAddr> {
     }
 }
 
-/// Room for the headers of datagrams to be sent, used again and again.
+/// Room for the headers of messages to be sent, used again and again.
 #[derive(Default)]
-pub struct SendBatch {
+pub struct SendRoom {
     addresses: Vec<SockAddr>,
-    headers: Vec<mmsghdr>,
+    /// For each message, where its vectors end and how long its segments are.
+    shapes: Vec<(usize, Option<u16>)>,
     vectors: Vec<iovec>,
+    controls: Vec<SegmentControl>,
+    headers: Vec<mmsghdr>,
 }
 
-impl SendBatch {
-    /// Sends datagrams on one UDP socket without blocking, in their order; says how many the system took.
+/// The control message that has the system cut one message into datagrams (UDP_SEGMENT, linux/udp.h).
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct SegmentControl {
+    header: cmsghdr,
+    size: u16,
+    padding: [u8; 6],
+}
+// SAFETY: CMSG_SPACE only computes.
+const _: () = assert!(size_of::<SegmentControl>() == unsafe { libc::CMSG_SPACE(2) } as usize);
+
+/// Messages that are to be sent together, which borrow their octets until then.
+pub struct Messages<'a> {
+    room: &'a mut SendRoom,
+    octets: PhantomData<&'a [u8]>,
+}
+
+impl SendRoom {
+    /// No messages yet, for octets that live as long as the room is borrowed.
+    pub fn begin(&mut self) -> Messages<'_> {
+        self.addresses.clear();
+        self.shapes.clear();
+        self.vectors.clear();
+        Messages { room: self, octets: PhantomData }
+    }
+}
+
+impl<'a> Messages<'a> {
+    /// Adds octets to the message that [`Messages::finish`] ends.
+    pub fn add(&mut self, octets: &'a [u8]) {
+        let vector = iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() };
+        self.room.vectors.push(vector);
+    }
+
+    /// Ends a message to `address`, which the system cuts into datagrams of `segment` octets where that is given.
+    pub fn finish(&mut self, address: SockAddr, segment: Option<u16>) {
+        self.room.addresses.push(address);
+        self.room.shapes.push((self.room.vectors.len(), segment));
+    }
+
+    /// Sends them on one UDP socket without blocking, in their order; says how many the system took.
     ///
     /// # Errors
-    /// The system's, for the first datagram; for a later one the count ends before it.
-    pub fn send<'a>(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        datagrams: impl Iterator<Item = (SockAddr, &'a [u8])>,
-    ) -> io::Result<usize> {
-        self.addresses.clear();
-        self.vectors.clear();
-        for (address, octets) in datagrams {
-            self.addresses.push(address);
-            self.vectors.push(iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() });
+    /// The system's, for the first message; for a later one the count ends before it.
+    pub fn send(self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        let SendRoom { addresses, shapes, vectors, controls, headers } = self.room;
+        controls.clear();
+        controls.extend(shapes.iter().map(|(_, segment)| SegmentControl::new(segment.unwrap_or(0))));
+        headers.clear();
+        let mut start = 0;
+        for ((address, (end, segment)), control) in
+            addresses.iter().zip(shapes.iter()).zip(controls.iter_mut())
+        {
+            headers.push(header(address, &mut vectors[start..*end], segment.is_some().then_some(control)));
+            start = *end;
         }
-        self.headers.clear();
-        let messages = self.addresses.iter().zip(&mut self.vectors);
-        self.headers.extend(messages.map(|(address, vector)| header(address, vector)));
-        let count = self.headers.len() as c_uint;
-        // SAFETY: every header points to one address and one vector of `self`, which have stayed in place since
-        // it was made, each vector to octets that `'a` keeps over the call, and the kernel only reads all that.
-        let outcome = unsafe {
-            libc::sendmmsg(socket.as_raw_fd(), self.headers.as_mut_ptr(), count, libc::MSG_DONTWAIT)
-        };
+        let count = headers.len() as c_uint;
+        // SAFETY: every header points to one address, some vectors and at most one control message of the room,
+        // which have stayed in place since it was made; each vector points to octets that are borrowed for as long
+        // as `self` is there; and the kernel only reads all that.
+        let outcome =
+            unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT) };
         usize::try_from(outcome).map_err(|_| io::Error::last_os_error())
     }
 }
 
-fn header(address: &SockAddr, vector: &mut iovec) -> mmsghdr {
+impl SegmentControl {
+    fn new(size: u16) -> Self {
+        // SAFETY: all-zero octets are a legal `cmsghdr`, and CMSG_LEN only computes.
+        let (mut header, len): (cmsghdr, _) = unsafe { (zeroed(), libc::CMSG_LEN(2)) };
+        header.cmsg_len = len as _;
+        header.cmsg_level = libc::SOL_UDP;
+        header.cmsg_type = libc::UDP_SEGMENT;
+        Self { header, size, padding: [0; 6] }
+    }
+}
+
+fn header(address: &SockAddr, vectors: &mut [iovec], control: Option<&mut SegmentControl>) -> mmsghdr {
     // SAFETY: all-zero octets are a legal `mmsghdr`.
     let mut header: mmsghdr = unsafe { zeroed() };
     header.msg_hdr.msg_name = address.as_ptr().cast_mut().cast();
     header.msg_hdr.msg_namelen = address.len();
-    header.msg_hdr.msg_iov = vector;
-    header.msg_hdr.msg_iovlen = 1;
+    header.msg_hdr.msg_iov = vectors.as_mut_ptr();
+    header.msg_hdr.msg_iovlen = vectors.len() as _;
+    if let Some(control) = control {
+        header.msg_hdr.msg_control = (&raw mut *control).cast();
+        header.msg_hdr.msg_controllen = size_of::<SegmentControl>() as _;
+    }
     header
 }
 
@@ -157,9 +213,14 @@ mod tests {
             let sender = UdpSocket::bind((to.ip(), 0)).unwrap();
             let address = SockAddr::from(to);
             let big = vec![7; 60_000];
-            let datagrams = [(address.clone(), &b"one"[..]), (address, &big)];
-            let sent = SendBatch::default().send(sender.as_fd(), datagrams.into_iter());
-            assert_eq!(sent.unwrap(), 2);
+            let mut room = SendRoom::default();
+            let mut messages = room.begin();
+            messages.add(b"one");
+            messages.finish(address.clone(), None);
+            messages.add(&big[..1]);
+            messages.add(&big[1..]);
+            messages.finish(address, None);
+            assert_eq!(messages.send(sender.as_fd()).unwrap(), 2);
             let mut batch = RecvBatch::new(4);
             assert_eq!(batch.receive(receiver.as_fd()).unwrap(), 2);
             let expected = Received { source: to.ip(), octets: b"one", cut: false };
@@ -167,5 +228,21 @@ mod tests {
             assert_eq!(batch.datagram(1).unwrap().octets, big);
             assert_eq!(batch.receive(receiver.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         }
+    }
+
+    #[test]
+    fn one_message_becomes_a_train_of_datagrams() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut room = SendRoom::default();
+        let mut messages = room.begin();
+        messages.add(b"abcde");
+        messages.add(b"fgh");
+        messages.finish(receiver.local_addr().unwrap().into(), Some(3));
+        assert_eq!(messages.send(sender.as_fd()).unwrap(), 1);
+        let mut batch = RecvBatch::new(4);
+        assert_eq!(batch.receive(receiver.as_fd()).unwrap(), 3);
+        let parts: Vec<_> = (0..3).map(|place| batch.datagram(place).unwrap().octets).collect();
+        assert_eq!(parts, [&b"abc"[..], b"def", b"gh"]);
     }
 }

@@ -10,7 +10,7 @@ mod terminal;
 mod tun;
 mod udp;
 
-pub use mmsg::{DATAGRAM_MAX, Received, RecvBatch, SendBatch};
+pub use mmsg::{DATAGRAM_MAX, Messages, Received, RecvBatch, SendRoom};
 pub use peer::peer_groups;
 pub use terminal::terminal_height;
 pub use tun::{attach_tap, set_carrier, set_offload, set_persist, set_vnet_header};

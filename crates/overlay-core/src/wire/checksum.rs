@@ -4,12 +4,23 @@ pub struct Sum(u64);
 
 impl Sum {
     /// The sum with `octets` added, which start at an even place; an odd last octet is padded with zero.
+    ///
+    /// Words are added in the machine's own octet order, eight lanes of them at a time, which compilers turn into
+    /// vector instructions; the sum's octets are swapped once at the end (RFC 1071 section 2 B).
     #[must_use]
     pub fn plus(self, octets: &[u8]) -> Self {
-        let (words, rest) = octets.as_chunks::<2>();
-        let sum: u64 = words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum();
-        let last = rest.first().map_or(0, |octet| u64::from(*octet) << 8);
-        Self(self.0 + sum + last)
+        let (blocks, rest) = octets.as_chunks::<32>();
+        let mut lanes = [0u64; 8];
+        for block in blocks {
+            for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
+                *lane += u64::from(u32::from_ne_bytes(*word));
+            }
+        }
+        let (words, last) = rest.as_chunks::<2>();
+        let tail: u64 = words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum();
+        let odd = last.first().map_or(0, |octet| u64::from(u16::from_ne_bytes([*octet, 0])));
+        let native = Self(lanes.iter().sum::<u64>() + tail + odd).folded();
+        Self(self.0 + u64::from(u16::from_be(native)))
     }
 
     /// The sum with one word added.
@@ -58,7 +69,7 @@ mod tests {
         fn a_sum_may_be_made_in_even_pieces(octets in prop::collection::vec(any::<u8>(), 2..300), cut in 0usize..150) {
             let cut = (cut * 2).min(octets.len() & !1);
             let (one, other) = octets.split_at(cut);
-            prop_assert_eq!(Sum::default().plus(one).plus(other), Sum::default().plus(&octets));
+            prop_assert_eq!(Sum::default().plus(one).plus(other).folded(), Sum::default().plus(&octets).folded());
         }
     }
 

@@ -40,6 +40,14 @@ impl Transport {
         }
     }
 
+    /// The checksum that goes into the header for a sum: UDP says 0 where there is none (RFC 768).
+    pub fn checksum(self, sum: Sum) -> u16 {
+        match (self, sum.checksum()) {
+            (Self::Udp, 0) => 0xffff,
+            (_, checksum) => checksum,
+        }
+    }
+
     const fn header_min(self) -> usize {
         match self {
             Self::Tcp => 20,
@@ -122,8 +130,7 @@ impl<'a> Packet<'a> {
 
     /// The sum over the pseudo-header (RFC 9293 section 3.1, RFC 8200 section 8.1).
     pub fn pseudo_sum(&self, transport: Transport) -> Sum {
-        let len = self.payload.len() as u16;
-        Sum::default().plus(self.addresses).plus_word(u16::from(transport.protocol())).plus_word(len)
+        pseudo_sum(self.addresses, transport, self.payload.len())
     }
 
     /// Octets of the TCP header with its options, where there is a whole one.
@@ -131,6 +138,11 @@ impl<'a> Packet<'a> {
         let len = usize::from(self.payload.get(12)? >> 4) * 4;
         (self.transport == Some(Transport::Tcp) && (20..=self.payload.len()).contains(&len)).then_some(len)
     }
+}
+
+/// The sum over a pseudo-header: source and destination address, protocol, and octets behind the IP header.
+pub fn pseudo_sum(addresses: &[u8], transport: Transport, len: usize) -> Sum {
+    Sum::default().plus(addresses).plus_word(u16::from(transport.protocol())).plus_word(len as u16)
 }
 
 fn word(octets: &[u8], at: usize) -> u16 {

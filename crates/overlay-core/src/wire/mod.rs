@@ -8,4 +8,4 @@ mod inet;
 pub use checksum::Sum;
 pub use ethernet::{ETHERNET_HEADER, Ethernet, Tag, VLAN_TAG};
 pub use flow::FlowHasher;
-pub use inet::{Packet, Transport};
+pub use inet::{Packet, Transport, pseudo_sum};

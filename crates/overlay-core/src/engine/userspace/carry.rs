@@ -4,28 +4,38 @@ use nix::sys::epoll::Epoll;
 
 use super::mux::{Mux, reason};
 use super::table::Source;
-use crate::datapath::{Demux, Departure, Direction, DropReason, FrameBuf, Overlay, OverlayCounters, Port};
+use super::train::{Datagram, Yard, train};
+use crate::datapath::{Demux, Direction, DropReason, FrameBuf, Overlay, Port};
 use crate::device::TapDevice;
-use crate::sys::{RecvBatch, SendBatch};
+use crate::sys::{RecvBatch, SendRoom};
 use crate::wire::FlowHasher;
 
 /// Frames or datagrams that are carried before the next descriptor has its turn.
 const BATCH: usize = 64;
+/// Octets of frames after which a batch is carried though more wait: what stays in a processor's cache.
+const BATCH_OCTETS: usize = 256 * 1024;
 
 /// One worker's hands: the rooms for a batch each way.
 pub(super) struct Carrier {
     hasher: FlowHasher,
     frames: Vec<FrameBuf>,
-    departures: Vec<Leaving>,
-    send: SendBatch,
+    yard: Yard,
+    room: SendRoom,
     receive: RecvBatch,
 }
 
-/// A datagram on its way out: which frame of the batch it is, and the socket it leaves from.
-struct Leaving {
-    frame: usize,
-    slot: usize,
-    departure: Departure,
+/// Whose frames a batch is of.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
+    overlay: &'a Overlay<TapDevice>,
+    port: &'a Port<TapDevice>,
+}
+
+impl Sender<'_> {
+    fn lose(self, reason: DropReason, frames: usize) {
+        self.overlay.counters().lose(Direction::Out, reason, frames);
+        self.port.counters().lost(frames);
+    }
 }
 
 impl Carrier {
@@ -33,8 +43,8 @@ impl Carrier {
         Self {
             hasher,
             frames: (0..BATCH).map(|_| FrameBuf::default()).collect(),
-            departures: Vec::with_capacity(BATCH),
-            send: SendBatch::default(),
+            yard: Yard::default(),
+            room: SendRoom::default(),
             receive: RecvBatch::new(BATCH),
         }
     }
@@ -43,13 +53,12 @@ impl Carrier {
     pub(super) fn serve(&mut self, source: Option<&Source>, epoll: &Epoll) {
         match source {
             Some(Source::Device { overlay, port, mux }) => {
-                if self.read(overlay, port, mux.as_deref()).is_err() {
-                    // Only a device that somebody has removed cannot be read.
-                    port.device().note_gone();
-                    let _ = epoll.delete(port.device());
+                let sender = Sender { overlay, port };
+                if let Err(error) = self.read(sender, mux.as_deref()) {
+                    distrust(port.device(), &error, epoll);
                 }
                 if let Some(mux) = mux {
-                    self.depart(mux, overlay.counters());
+                    self.depart(mux, sender);
                 }
             }
             Some(Source::Socket { mux, demux }) => self.arrive(mux, demux),
@@ -57,54 +66,56 @@ impl Carrier {
         }
     }
 
-    fn read(
-        &mut self,
-        overlay: &Overlay<TapDevice>,
-        port: &Port<TapDevice>,
-        mux: Option<&Mux>,
-    ) -> io::Result<()> {
-        self.departures.clear();
-        for (place, frame) in self.frames.iter_mut().enumerate() {
-            if !port.device().take(frame)? {
+    fn read(&mut self, sender: Sender<'_>, mux: Option<&Mux>) -> io::Result<()> {
+        self.yard.clear();
+        let mut octets = 0;
+        for (number, frame) in self.frames.iter_mut().enumerate() {
+            if octets >= BATCH_OCTETS || !sender.port.device().take(frame)? {
                 break;
             }
-            let Some(departure) = overlay.transmit(port, frame, &self.hasher) else { continue };
+            octets += frame.octets().len();
+            let Some(departure) = sender.overlay.transmit(sender.port, frame, &self.hasher) else { continue };
             match mux {
                 Some(mux) => {
                     let slot = mux.sockets.slot(departure.flow);
-                    self.departures.push(Leaving { frame: place, slot, departure });
+                    self.yard.add(&departure, slot, sender.overlay, (number, frame));
                 }
-                None => overlay.counters().lose(Direction::Out, DropReason::SendRefused),
+                None => sender.lose(DropReason::SendRefused, departure.load.frames),
             }
         }
-        // By socket; frames of one flow have one socket and stay in their order.
-        self.departures.sort_unstable_by_key(|leaving| (leaving.slot, leaving.frame));
         Ok(())
     }
 
-    fn depart(&mut self, mux: &Mux, counters: &OverlayCounters) {
-        let (frames, send) = (&self.frames, &mut self.send);
-        for train in self.departures.chunk_by(|one, other| one.slot == other.slot) {
-            let socket = mux.sockets.sender(train[0].slot);
-            let mut rest = train;
-            while let Some((_, others)) = rest.split_first() {
-                let datagrams = rest.iter().map(|leaving| {
-                    (mux.address(leaving.departure.destination), frames[leaving.frame].octets())
-                });
-                match send.send(socket, datagrams) {
-                    Ok(count) if count > 0 => {
-                        rest[..count].iter().for_each(|leaving| counters.sent(leaving.departure.frame_len));
-                        rest = &rest[count..];
-                    }
-                    outcome => {
-                        let error = outcome.err().unwrap_or_else(|| io::ErrorKind::WouldBlock.into());
-                        counters.lose(Direction::Out, reason(&error));
-                        rest = others;
-                    }
+    fn depart(&mut self, mux: &Mux, sender: Sender<'_>) {
+        self.yard.sort();
+        for (slot, datagrams) in self.yard.by_socket() {
+            let mut rest = datagrams;
+            // How many of the rest go one by one, because the system has refused them as a train.
+            let mut alone = 0;
+            while !rest.is_empty() {
+                let (next, trains) =
+                    if alone > 0 { (&rest[..alone], false) } else { (rest, mux.takes_trains()) };
+                let (done, error) =
+                    match send(mux, slot, next, trains, &self.yard, &self.frames, &mut self.room) {
+                        Ok(count) => {
+                            next[..count]
+                                .iter()
+                                .for_each(|datagram| sender.overlay.counters().sent(datagram.load));
+                            (count, None)
+                        }
+                        Err(error) if trains && train(rest) > 1 && mux.refuses_train(&error) => {
+                            alone = train(rest);
+                            continue;
+                        }
+                        Err(error) => (1, Some(error)),
+                    };
+                if let Some(error) = error {
+                    sender.lose(reason(&error), done);
                 }
+                alone = alone.saturating_sub(done);
+                rest = &rest[done..];
             }
         }
-        self.departures.clear();
     }
 
     fn arrive(&mut self, mux: &Mux, demux: &Demux<TapDevice>) {
@@ -113,5 +124,44 @@ impl Carrier {
         for datagram in (0..count).filter_map(|place| self.receive.datagram(place)) {
             demux.receive(datagram.source, datagram.octets, datagram.cut);
         }
+    }
+}
+
+/// Sends datagrams of one socket with one system call, as trains or one by one; says how many datagrams went.
+fn send(
+    mux: &Mux,
+    slot: usize,
+    datagrams: &[Datagram],
+    trains: bool,
+    yard: &Yard,
+    frames: &[FrameBuf],
+    room: &mut SendRoom,
+) -> io::Result<usize> {
+    let mut messages = room.begin();
+    let (mut rest, mut ends) = (datagrams, [0; BATCH]);
+    let mut count = 0;
+    while !rest.is_empty() && count < BATCH {
+        let len = if trains { train(rest) } else { 1 };
+        rest[..len]
+            .iter()
+            .flat_map(|datagram| yard.pieces(datagram, frames))
+            .for_each(|piece| messages.add(piece));
+        let segment = if len > 1 { rest[0].segment() } else { None };
+        messages.finish(mux.address(rest[0].destination()), segment);
+        ends[count] = datagrams.len() - rest.len() + len;
+        count += 1;
+        rest = &rest[len..];
+    }
+    match messages.send(mux.sockets.sender(slot))? {
+        0 => Err(io::ErrorKind::WouldBlock.into()),
+        sent => Ok(ends[sent - 1]),
+    }
+}
+
+/// A device that cannot be read is gone, when the system says so; any other error is of one frame.
+fn distrust(device: &TapDevice, error: &io::Error, epoll: &Epoll) {
+    if error.raw_os_error() == Some(libc::EBADFD) {
+        device.note_gone();
+        let _ = epoll.delete(device);
     }
 }

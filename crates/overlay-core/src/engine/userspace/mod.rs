@@ -8,6 +8,7 @@ mod carry;
 mod engine;
 mod mux;
 mod table;
+mod train;
 mod workers;
 
 pub use engine::{StartError, UserspaceEngine};

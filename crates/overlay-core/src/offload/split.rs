@@ -1,0 +1,325 @@
+use std::ops::Range;
+
+use super::{Gso, VnetHeader};
+use crate::wire::{Ethernet, Packet, Sum, Transport, pseudo_sum};
+
+/// Octets of the longest headers that a cut repeats: Ethernet with a tag, IPv4 with options or IPv6, TCP with options.
+pub const CUT_HEADER_MAX: usize = 18 + 60 + 60;
+
+/// TCP flags that only the last segment keeps: FIN and PSH.
+const LAST_ONLY: u8 = 0x09;
+/// The TCP flag that only the first segment keeps: CWR (RFC 3168 section 6.1.2).
+const FIRST_ONLY: u8 = 0x80;
+
+/// How a super-frame becomes segments: where its headers end, and how long each piece of its payload is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    gso: Gso,
+    ip: usize,
+    transport: usize,
+    header_len: usize,
+    size: usize,
+    frame_len: usize,
+}
+
+/// A super-frame that cannot be cut: its headers and its virtio header do not agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a super-frame whose headers do not agree")]
+pub struct BadSuperFrame;
+
+impl Cut {
+    /// The cut of `frame`, a super-frame by its virtio header.
+    ///
+    /// # Errors
+    /// [`BadSuperFrame`].
+    pub fn new(frame: &[u8], ethernet: &Ethernet, vnet: &VnetHeader) -> Result<Self, BadSuperFrame> {
+        let Some((Some(gso), size)) = vnet.segmentation() else { return Err(BadSuperFrame) };
+        let packet = Packet::parse(frame, ethernet).ok_or(BadSuperFrame)?;
+        let transport =
+            packet.transport.filter(|transport| gso.carries(*transport, packet.v6)).ok_or(BadSuperFrame)?;
+        let transport_len = match transport {
+            Transport::Tcp => packet.tcp_header_len().ok_or(BadSuperFrame)?,
+            Transport::Udp => 8,
+        };
+        let (ip, transport) = (ethernet.header_len, packet.payload_offset);
+        let header_len = transport + transport_len;
+        let frame_len = transport + packet.payload.len();
+        let cut = Self { gso, ip, transport, header_len, size, frame_len };
+        if size == 0 || header_len > CUT_HEADER_MAX || frame_len <= header_len {
+            Err(BadSuperFrame)
+        } else {
+            Ok(cut)
+        }
+    }
+
+    /// How many segments there are.
+    pub const fn count(&self) -> usize {
+        (self.frame_len - self.header_len).div_ceil(self.size)
+    }
+
+    /// Octets of the headers that each segment repeats.
+    pub const fn header_len(&self) -> usize {
+        self.header_len
+    }
+
+    /// Octets of the longest segment.
+    pub const fn segment_len(&self) -> usize {
+        self.header_len + self.size
+    }
+
+    /// Where the payload of a segment stands in the frame.
+    pub fn payload(&self, segment: usize) -> Range<usize> {
+        let start = self.header_len + segment * self.size;
+        start..(start + self.size).min(self.frame_len)
+    }
+
+    /// Writes the headers of a segment into exactly [`Cut::header_len`] octets, checksums included.
+    pub fn write_header(&self, frame: &[u8], segment: usize, header: &mut [u8]) {
+        let payload = self.payload(segment);
+        header.copy_from_slice(&frame[..self.header_len]);
+        self.write_ip(segment, payload.len(), &mut header[self.ip..self.transport]);
+        let transport_len = self.header_len - self.transport + payload.len();
+        let (before, transport) = header.split_at_mut(self.transport);
+        match self.gso {
+            Gso::TcpV4 | Gso::TcpV6 => self.write_tcp(segment, transport),
+            Gso::Udp => put(transport, 4, transport_len as u16),
+        }
+        let protocol = self.protocol();
+        put(transport, protocol.checksum_offset(), 0);
+        let addresses =
+            if self.is_v6(before) { &before[self.ip + 8..] } else { &before[self.ip + 12..self.ip + 20] };
+        let sum = pseudo_sum(addresses, protocol, transport_len).plus(transport).plus(&frame[payload]);
+        put(transport, protocol.checksum_offset(), protocol.checksum(sum));
+    }
+
+    fn write_ip(&self, segment: usize, payload_len: usize, ip: &mut [u8]) {
+        let behind = self.header_len - self.transport + payload_len;
+        if ip[0] >> 4 == 6 {
+            put(ip, 4, behind as u16);
+            return;
+        }
+        put(ip, 2, (ip.len() + behind) as u16);
+        let identification = u16::from_be_bytes([ip[4], ip[5]]).wrapping_add(segment as u16);
+        put(ip, 4, identification);
+        put(ip, 10, 0);
+        let checksum = Sum::default().plus(ip).checksum();
+        put(ip, 10, checksum);
+    }
+
+    fn write_tcp(&self, segment: usize, tcp: &mut [u8]) {
+        let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
+        let sequence = sequence.wrapping_add((segment * self.size) as u32);
+        tcp[4..8].copy_from_slice(&sequence.to_be_bytes());
+        if segment + 1 < self.count() {
+            tcp[13] &= !LAST_ONLY;
+        }
+        if segment > 0 {
+            tcp[13] &= !FIRST_ONLY;
+        }
+    }
+
+    const fn protocol(&self) -> Transport {
+        match self.gso {
+            Gso::TcpV4 | Gso::TcpV6 => Transport::Tcp,
+            Gso::Udp => Transport::Udp,
+        }
+    }
+
+    fn is_v6(&self, before: &[u8]) -> bool {
+        before[self.ip] >> 4 == 6
+    }
+}
+
+fn put(octets: &mut [u8], at: usize, word: u16) {
+    octets[at..at + 2].copy_from_slice(&word.to_be_bytes());
+}
+
+/// Finishes the checksum that a device has left to us, in place (virtio 1.2 section 5.1.6.2).
+///
+/// # Errors
+/// [`BadSuperFrame`] when it does not stand inside the frame.
+pub fn finish_checksum(frame: &mut [u8], vnet: &VnetHeader) -> Result<(), BadSuperFrame> {
+    let Some((start, offset)) = vnet.needs_checksum() else { return Ok(()) };
+    let part = frame.get_mut(start..).ok_or(BadSuperFrame)?;
+    if offset + 2 > part.len() {
+        return Err(BadSuperFrame);
+    }
+    // The field holds the sum of the pseudo-header. No transport may send 0 that means "no checksum"; all ones
+    // mean the same number.
+    let checksum = match Sum::default().plus(part).checksum() {
+        0 => 0xffff,
+        checksum => checksum,
+    };
+    put(part, offset, checksum);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A super-frame with its virtio header: `options` words of TCP options, `len` octets of payload, a tag or none.
+    fn super_frame(
+        gso: Gso,
+        v6: bool,
+        tagged: bool,
+        options: usize,
+        len: usize,
+        size: usize,
+    ) -> (Vec<u8>, VnetHeader) {
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+        if tagged {
+            frame.extend([0x81, 0, 0, 7]);
+        }
+        let transport = match gso {
+            Gso::Udp => udp_header(len),
+            Gso::TcpV4 | Gso::TcpV6 => tcp_header(options),
+        };
+        let protocol = if gso == Gso::Udp { 17 } else { 6 };
+        frame.extend(if v6 {
+            v6_header(protocol, transport.len() + len)
+        } else {
+            v4_header(protocol, transport.len() + len)
+        });
+        let start = frame.len();
+        frame.extend(&transport);
+        frame.extend((0..len).map(|place| (place * 7) as u8));
+        let offset = if gso == Gso::Udp { 6 } else { 16 };
+        (frame, VnetHeader::unfinished(start, offset).segmented(gso, start + transport.len(), size))
+    }
+
+    fn v4_header(protocol: u8, len: usize) -> Vec<u8> {
+        let [high, low] = (20 + len as u16).to_be_bytes();
+        vec![8, 0, 0x45, 0, high, low, 0xff, 0xfe, 0x40, 0, 64, protocol, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
+    }
+
+    fn v6_header(protocol: u8, len: usize) -> Vec<u8> {
+        let [high, low] = (len as u16).to_be_bytes();
+        let mut header = vec![0x86, 0xdd, 0x60, 0, 0, 0, high, low, protocol, 64];
+        header.extend((0..32).map(|place| place * 3));
+        header
+    }
+
+    fn tcp_header(options: usize) -> Vec<u8> {
+        let mut header = vec![
+            0,
+            80,
+            0,
+            81,
+            0xff,
+            0xff,
+            0xff,
+            0,
+            0,
+            0,
+            0,
+            2,
+            (5 + options as u8) << 4,
+            0x99,
+            1,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ];
+        header.extend(std::iter::repeat_n(1, options * 4));
+        header
+    }
+
+    fn udp_header(len: usize) -> Vec<u8> {
+        let [high, low] = (8 + len as u16).to_be_bytes();
+        vec![0, 80, 0, 81, high, low, 0, 0]
+    }
+
+    fn segments(frame: &[u8], vnet: &VnetHeader) -> Vec<Vec<u8>> {
+        let cut = Cut::new(frame, &Ethernet::parse(frame).unwrap(), vnet).unwrap();
+        let segment = |number| {
+            let mut segment = vec![0xee; cut.header_len()];
+            cut.write_header(frame, number, &mut segment);
+            segment.extend(&frame[cut.payload(number)]);
+            segment
+        };
+        (0..cut.count()).map(segment).collect()
+    }
+
+    /// Whether a receiver would take the segment: its lengths and checksums are right.
+    fn check(segment: &[u8]) {
+        let ethernet = Ethernet::parse(segment).unwrap();
+        let packet = Packet::parse(segment, &ethernet).expect("a whole packet");
+        assert_eq!(packet.payload_offset + packet.payload.len(), segment.len());
+        let transport = packet.transport.unwrap();
+        assert_eq!(packet.pseudo_sum(transport).plus(packet.payload).folded(), 0xffff);
+        if !packet.v6 {
+            let header = &segment[ethernet.header_len..packet.payload_offset];
+            assert_eq!(Sum::default().plus(header).folded(), 0xffff);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn segments_are_whole_packets_with_the_payload_in_order(
+            kind in 0usize..4, tagged: bool, options in 0usize..11, len in 1usize..6000, size in 1usize..1500,
+        ) {
+            let (gso, v6) = [(Gso::TcpV4, false), (Gso::TcpV6, true), (Gso::Udp, false), (Gso::Udp, true)][kind];
+            let (frame, vnet) = super_frame(gso, v6, tagged, options, len, size);
+            let cut = Cut::new(&frame, &Ethernet::parse(&frame).unwrap(), &vnet).unwrap();
+            let parts = segments(&frame, &vnet);
+            prop_assert_eq!(parts.len(), len.div_ceil(size));
+            parts.iter().for_each(|segment| check(segment));
+            let payload: Vec<u8> = parts.iter().flat_map(|segment| &segment[cut.header_len()..]).copied().collect();
+            prop_assert_eq!(&payload[..], &frame[cut.header_len()..]);
+        }
+
+        #[test]
+        fn any_frame_is_cut_or_refused(frame in prop::collection::vec(any::<u8>(), 14..300), kind: bool, size: u16) {
+            let gso = if kind { Gso::TcpV4 } else { Gso::Udp };
+            let vnet = VnetHeader::unfinished(34, 16).segmented(gso, 54, size.into());
+            if let Ok(cut) = Cut::new(&frame, &Ethernet::parse(&frame).unwrap(), &vnet) {
+                let mut header = vec![0; cut.header_len()];
+                (0..cut.count()).for_each(|number| cut.write_header(&frame, number, &mut header));
+            }
+        }
+
+        #[test]
+        fn a_finished_checksum_is_right(len in 1usize..3000) {
+            let (mut frame, vnet) = super_frame(Gso::TcpV4, false, false, 3, len, 9000);
+            let packet = Packet::parse(&frame, &Ethernet::parse(&frame).unwrap()).unwrap();
+            let pseudo = packet.pseudo_sum(Transport::Tcp).folded();
+            let at = packet.payload_offset + 16;
+            frame[at..at + 2].copy_from_slice(&pseudo.to_be_bytes());
+            finish_checksum(&mut frame, &vnet).unwrap();
+            let packet = Packet::parse(&frame, &Ethernet::parse(&frame).unwrap()).unwrap();
+            prop_assert_eq!(packet.pseudo_sum(Transport::Tcp).plus(packet.payload).folded(), 0xffff);
+        }
+    }
+
+    #[test]
+    fn sequence_flags_and_identification_go_on_from_segment_to_segment() {
+        let (frame, vnet) = super_frame(Gso::TcpV4, false, false, 0, 250, 100);
+        let parts = segments(&frame, &vnet);
+        let sequence = |part: &[u8]| u32::from_be_bytes(part[38..42].try_into().unwrap());
+        assert_eq!(
+            parts.iter().map(|part| sequence(part)).collect::<Vec<_>>(),
+            [0xffff_ff00, 0xffff_ff64, 0xffff_ffc8]
+        );
+        assert_eq!(
+            parts.iter().map(|part| part[47]).collect::<Vec<_>>(),
+            [0x90, 0x10, 0x19],
+            "CWR first, FIN and PSH last"
+        );
+        assert_eq!(
+            parts.iter().map(|part| &part[18..20]).collect::<Vec<_>>(),
+            [[0xff, 0xfe], [0xff, 0xff], [0, 0]]
+        );
+    }
+
+    #[test]
+    fn a_checksum_outside_its_frame_is_refused() {
+        for (start, offset) in [(100, 0), (99, 0), (90, 9), (0, 99)] {
+            let vnet = VnetHeader::unfinished(start, offset);
+            assert_eq!(finish_checksum(&mut [0; 100], &vnet), Err(BadSuperFrame), "{start} {offset}");
+        }
+    }
+}
