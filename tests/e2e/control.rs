@@ -267,3 +267,18 @@ fn a_member_of_netadm_may_change_things_and_others_may_not() {
     as_user(&host, &primary, &["dladm", "delete-overlay", "demo0"]).ok();
     assert!(host.overlays().is_empty());
 }
+
+#[test]
+fn a_client_that_closes_its_side_gets_every_answer() {
+    let host = Host::started();
+    for daemon in [Daemon::Overlayd, Daemon::Varpd] {
+        let mut stream = connect(&host, daemon);
+        let question = if daemon == Daemon::Overlayd { "links" } else { "plugins" };
+        let mut lines = "{\"protocol\":1,\"program\":\"test\"}\n".to_owned();
+        (1..=2000).for_each(|id| lines += &format!("{{\"id\":{id},\"request\":\"{question}\"}}\n"));
+        stream.write_all(lines.as_bytes()).expect("room for the requests");
+        stream.shutdown(std::net::Shutdown::Write).expect("closed");
+        let answers = rest(&mut stream);
+        assert_eq!(answers.lines().count(), 2001, "{daemon:?}");
+    }
+}

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use overlay_core::protocol::{Request, Response};
 use overlay_tests::{
-    Daemon, Host, LONG, Plan, SHORT, Scene, Transfer, VNETID, inner_v4, tcp_copy, underlay_v4, wait_until,
+    Daemon, Host, LONG, Plan, SHORT, Scene, Transfer, VNETID, Zone, inner_v4, tcp_copy, underlay_v4,
+    wait_until,
 };
 
 /// How many crashes leave nothing behind.
@@ -203,5 +204,24 @@ fn configuration_that_cannot_be_read_is_set_aside_and_nothing_else_suffers() {
         let shown = scene.host.dladm_ok(&["show-overlay", "-f", "-p", "-o", "link,status"]);
         if shown == "demo0:ONLINE\nother0:DEGRADED\n" { Ok(()) } else { Err(shown) }
     });
+    scene.host.check_counters();
+}
+
+#[test]
+fn a_vnic_in_a_zone_outlives_a_crash_of_overlayd() {
+    let mut scene = Scene::kernel(Plan::default());
+    let zone = Zone::holding(&scene.host, "foo0", 1);
+    wait_until(LONG, "the zone reaches the other end", || {
+        if zone.net.ping(inner_v4(2), 56, false) { Ok(()) } else { Err("a ping without answer".to_owned()) }
+    });
+    let device = zone.net.device("foo0");
+    scene.host.kill9(Daemon::Overlayd);
+    scene.host.start_overlayd();
+    wait_until(LONG, "the zone reaches the other end again", || {
+        if zone.net.ping(inner_v4(2), 56, false) { Ok(()) } else { Err("a ping without answer".to_owned()) }
+    });
+    assert_eq!(zone.net.device("foo0")["ifindex"], device["ifindex"], "it is the same device");
+    let doubled = scene.host.net.devices().into_iter().any(|(_, name)| name == "foo0");
+    assert!(!doubled, "the host has none of that name");
     scene.host.check_counters();
 }

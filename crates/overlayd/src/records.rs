@@ -35,6 +35,9 @@ pub(crate) struct VnicRecord {
     pub(crate) mac_type: MacType,
     pub(crate) vid: Option<VlanId>,
     pub(crate) mtu: OverlayMtu,
+    /// Whether its deletion has begun; the next start finishes it.
+    #[serde(default)]
+    pub(crate) deleting: bool,
     #[serde(skip)]
     pub(crate) temporary: bool,
 }
@@ -53,6 +56,8 @@ pub(crate) struct Restored {
     pub(crate) overlays: Vec<OverlayRecord>,
     pub(crate) vnics: Vec<VnicRecord>,
     pub(crate) deleted: Vec<LinkId>,
+    /// What could not be read.
+    pub(crate) bad: Vec<BadRecord>,
 }
 
 /// The two directories with records.
@@ -73,19 +78,24 @@ impl Records {
         Ok(Self { kept: open(false)?, temporary: open(true)? })
     }
 
-    /// Everything stored. What cannot be read is set aside and logged, and the rest is not touched by it.
+    /// Everything stored. What cannot be read is set aside, and the rest is not touched by it.
     pub(crate) fn load(&self) -> Restored {
         let mut restored = Restored::default();
         for (dir, temporary) in [(&self.kept, false), (&self.temporary, true)] {
             match dir.load::<Stored>() {
                 Ok(Loaded { good, bad }) => {
-                    bad.iter().for_each(report);
+                    restored.bad.extend(bad);
                     good.into_iter().for_each(|(_, stored)| restored.take(stored, temporary));
                 }
                 Err(error) => tracing::error!("cannot read stored links: {error}"),
             }
         }
         restored
+    }
+
+    /// Sets aside a record that was read but makes no sense.
+    pub(crate) fn set_aside(&self, name: &LinkName, temporary: bool, reason: String) -> BadRecord {
+        self.dir(temporary).set_aside(name.to_string(), reason)
     }
 
     pub(crate) fn save_overlay(&self, record: &OverlayRecord) -> Result<(), ControlError> {
@@ -136,13 +146,4 @@ impl Restored {
 fn not_stored(name: &LinkName, error: &io::Error) -> ControlError {
     let hint = "see whether the file system of the state directory is full or read-only (OVERLAY_STATE_DIR)";
     ControlError::new(ErrorCode::Failed, format!("cannot store {name}: {error}")).with_hint(hint)
-}
-
-fn report(bad: &BadRecord) {
-    tracing::error!(
-        "stored link {} cannot be read: {}; set aside as {}",
-        bad.name,
-        bad.reason,
-        bad.set_aside.display()
-    );
 }

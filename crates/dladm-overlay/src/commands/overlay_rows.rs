@@ -112,6 +112,7 @@ pub(super) fn mux(mux: &MuxInfo) -> Vec<Vec<Cell>> {
         ("datagrams", mux.datagrams),
         ("drop-bad-header", mux.bad_header),
         ("drop-unknown-vnetid", mux.unknown_vnetid),
+        ("drop-queue-full", mux.queue_full),
     ];
     counters.map(|(name, datagrams)| counter(mux.listen, name, datagrams)).into()
 }

@@ -52,7 +52,7 @@ fn row(link: &LinkInfo) -> Vec<Cell> {
         LinkState::Down => "down",
         LinkState::Unknown => "unknown",
     };
-    let over = link.vnic.as_ref().map_or_else(Cell::empty, |vnic| Cell::text(&vnic.over));
+    let over = link.vnic.as_ref().and_then(|vnic| vnic.over.as_ref()).map_or_else(Cell::empty, Cell::text);
     vec![
         Cell::text(&link.name),
         Cell::text(class),

@@ -164,6 +164,7 @@ blue0               drop-unknown-vtep       2
 192.0.2.10:4789     datagrams               6
 192.0.2.10:4789     drop-bad-header         0
 192.0.2.10:4789     drop-unknown-vnetid     2
+192.0.2.10:4789     drop-queue-full         1
 ";
         assert_eq!(ran.out, expected);
         let named: String = expected.lines().take(7).map(|line| format!("{line}\n")).collect();

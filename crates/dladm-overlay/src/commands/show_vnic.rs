@@ -40,7 +40,11 @@ fn find(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<Vec<LinkInfo>
             let failure = Failure::new(format!("cannot show VNICs of {over}"), "there is no such overlay");
             return Err(failure.or_hint("what there is: dladm show-overlay -f").into());
         }
-        links.retain(|link| link.vnic.as_ref().is_some_and(|vnic| vnic.over.as_str() == over));
+        links.retain(|link| {
+            link.vnic
+                .as_ref()
+                .is_some_and(|vnic| vnic.over.as_ref().is_some_and(|name| name.as_str() == over))
+        });
     }
     links.retain(|link| link.vnic.is_some());
     if let Some(name) = &arguments.vnic {
@@ -65,7 +69,7 @@ fn property_row(link: &LinkInfo) -> Option<Vec<Cell>> {
     };
     Some(vec![
         Cell::text(&link.name),
-        Cell::text(&vnic.over),
+        vnic.over.as_ref().map_or_else(Cell::empty, Cell::text),
         // The speed is that of the lower link, and an overlay has none (illumos: 0).
         Cell::number(0u32),
         Cell::text(vnic.mac),

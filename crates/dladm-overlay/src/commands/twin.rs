@@ -202,7 +202,7 @@ pub(crate) fn blue() -> OverlayInfo {
     OverlayInfo {
         id: id(7),
         name: "blue0".parse().unwrap(),
-        vnetid: VnetId::new(23).unwrap(),
+        vnetid: VnetId::new(23).ok(),
         instance: Some(1),
         properties,
         status: Status::Online,
@@ -232,7 +232,15 @@ pub(crate) fn red() -> OverlayInfo {
 
 fn mux() -> MuxInfo {
     let listen = "192.0.2.10:4789".parse().unwrap();
-    MuxInfo { listen, encap: "vxlan".into(), datagrams: 6, bad_header: 0, unknown_vnetid: 2, trains: true }
+    MuxInfo {
+        listen,
+        encap: "vxlan".into(),
+        datagrams: 6,
+        bad_header: 0,
+        unknown_vnetid: 2,
+        queue_full: 1,
+        trains: true,
+    }
 }
 
 fn instance() -> InstanceInfo {
@@ -273,7 +281,7 @@ pub(crate) fn vnic() -> LinkInfo {
             out_drops: 2,
         },
         vnic: Some(VnicInfo {
-            over: "blue0".parse().unwrap(),
+            over: "blue0".parse().ok(),
             mac: MacAddr([2, 8, 0x20, 0x12, 0x34, 0x56]),
             mac_type: MacType::Random,
             vid: None,
@@ -285,7 +293,7 @@ pub(crate) fn vnic() -> LinkInfo {
 /// Another one, with an address that was given and a VLAN.
 pub(crate) fn tagged_vnic() -> LinkInfo {
     let info = VnicInfo {
-        over: "blue0".parse().unwrap(),
+        over: "blue0".parse().ok(),
         mac: MacAddr([2, 8, 0x20, 0, 0, 1]),
         mac_type: MacType::Fixed,
         vid: VlanId::new(7).ok(),

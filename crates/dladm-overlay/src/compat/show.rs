@@ -109,6 +109,7 @@ mod tests {
             carrier: true,
             // UP, BROADCAST, RUNNING, MULTICAST, LOWER_UP.
             flags: 0x1_1043,
+            alias: None,
             kind: Some("tun".into()),
         }
     }

@@ -1,6 +1,6 @@
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -50,23 +50,20 @@ impl Claim {
         };
         fs::create_dir_all(&paths.run).map_err(failed(&paths.run))?;
         let lock_path = paths.run.join(format!("{}.lock", daemon.program()));
-        let mut options = OpenOptions::new();
-        let mut lock = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(failed(&lock_path))?;
-        if lock.try_lock().is_err() {
-            let mut holder = String::new();
-            let _ = lock.read_to_string(&mut holder);
-            let run = paths.run.clone();
-            return Err(ClaimError::Taken {
-                program: daemon.program(),
-                holder: holder.trim().to_owned(),
-                run,
-            });
+        let mut lock = open_lock(&lock_path).map_err(failed(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(failed(&lock_path)(error)),
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = lock.read_to_string(&mut holder);
+                let run = paths.run.clone();
+                return Err(ClaimError::Taken {
+                    program: daemon.program(),
+                    holder: holder.trim().to_owned(),
+                    run,
+                });
+            }
         }
         write_holder(&mut lock).map_err(failed(&lock_path))?;
         let socket = paths.socket(daemon);
@@ -80,6 +77,14 @@ impl Drop for Claim {
         // The next holder replaces a socket that stays.
         let _ = fs::remove_file(&self.socket);
     }
+}
+
+/// Opens the lock file for nobody but its owner: whoever can open it can hold the lock (flock(2)).
+fn open_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let lock = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    lock.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(lock)
 }
 
 fn write_holder(lock: &mut File) -> io::Result<()> {

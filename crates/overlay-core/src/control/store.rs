@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The version of the form of a record.
 const VERSION: u32 = 1;
 const SUFFIX: &str = "json";
+const TEMPORARY: &str = "tmp";
 
 /// A directory of records, one readable JSON file each, written so that a crash leaves the old or the new one.
 #[derive(Debug, Clone)]
@@ -57,7 +58,7 @@ impl RecordDir {
     /// # Errors
     /// The system's; the old record is then still there.
     pub fn save(&self, name: &str, record: &impl Serialize) -> io::Result<()> {
-        let temporary = self.path.join(format!("{name}.tmp"));
+        let temporary = self.path.join(format!("{name}.{TEMPORARY}"));
         let saved = write(&temporary, record).and_then(|()| fs::rename(&temporary, self.file(name)));
         if saved.is_err() {
             // On a full disk it would only be in the way.
@@ -86,6 +87,10 @@ impl RecordDir {
         let mut loaded = Loaded { good: Vec::new(), bad: Vec::new() };
         for entry in fs::read_dir(&self.path)? {
             let path = entry?.path();
+            if path.extension().is_some_and(|suffix| suffix == TEMPORARY) {
+                // A crash came between writing and renaming.
+                let _ = fs::remove_file(&path);
+            }
             let name = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
             let (Some(name), true) = (name, path.extension().is_some_and(|suffix| suffix == SUFFIX)) else {
                 continue;
@@ -101,12 +106,19 @@ impl RecordDir {
 
     /// Sets aside a record that was read but makes no sense.
     pub fn set_aside(&self, name: String, reason: String) -> BadRecord {
-        let set_aside = self.path.join(format!("{name}.bad"));
+        let set_aside = self.free_bad_name(&name);
         let reason = match fs::rename(self.file(&name), &set_aside) {
             Ok(()) => reason,
             Err(error) => format!("{reason} (and it cannot be set aside: {error})"),
         };
         BadRecord { name, set_aside, reason }
+    }
+
+    /// A name that no earlier bad record has: what a user entered is not lost to the next accident.
+    fn free_bad_name(&self, name: &str) -> PathBuf {
+        let numbered = (2..1000).map(|number| self.path.join(format!("{name}.{number}.bad")));
+        let mut names = [self.path.join(format!("{name}.bad"))].into_iter().chain(numbered);
+        names.find(|path| !path.exists()).unwrap_or_else(|| self.path.join(format!("{name}.bad")))
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -206,6 +218,21 @@ pub(super) mod tests {
         fs::create_dir(dir.file("one")).unwrap();
         assert!(dir.save("one", &sample()).is_err());
         assert_eq!(fs::read_dir(&scratch.path).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_crash_leaves_half_written_is_cleared_and_bad_records_pile_up() {
+        let scratch = Scratch::new();
+        let dir = RecordDir::open(scratch.path.clone()).unwrap();
+        fs::write(scratch.path.join("one.tmp"), "{").unwrap();
+        for _ in 0..3 {
+            fs::write(dir.file("one"), "{").unwrap();
+            assert_eq!(dir.load::<Sample>().unwrap().bad.len(), 1);
+        }
+        let names: Vec<_> =
+            fs::read_dir(&scratch.path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+        assert!(names.iter().all(|name| name.to_str().unwrap().ends_with(".bad")), "{names:?}");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl<'a> Inner<'a> {
     /// Whether it, or each frame it is cut into, fits an MTU.
     pub(super) fn fits(&self, mtu: OverlayMtu) -> bool {
         let longest = self.cut().map_or(self.frame.len(), |cut| cut.segment_len());
-        longest <= usize::from(mtu.octets()) + self.ethernet.header_len
+        longest <= mtu.frame_limit(self.ethernet.header_len)
     }
 
     /// The virtio header for a receiver with that MTU; none when it does not fit.

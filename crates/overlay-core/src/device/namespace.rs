@@ -1,4 +1,4 @@
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
@@ -7,6 +7,9 @@ use nix::sched::{CloneFlags, setns, unshare};
 
 /// The calling thread's network namespace (proc_pid_ns(5)).
 const OWN: &str = "/proc/thread-self/ns/net";
+
+/// Where `ip netns` keeps named ones (ip-netns(8)).
+const ZONES: &str = "/run/netns";
 
 /// A network namespace, kept alive as long as this is.
 #[derive(Debug)]
@@ -33,6 +36,12 @@ impl Namespace {
     /// The system's, when `/proc` is not there.
     pub fn current() -> Result<Self, NamespaceError> {
         File::open(OWN).map(Self).map_err(NamespaceError::on("find"))
+    }
+
+    /// The zones of this machine: named ones, as `ip netns` makes them. What is no namespace is left out.
+    pub fn zones() -> Vec<Self> {
+        let entries = fs::read_dir(ZONES).into_iter().flatten().flatten();
+        entries.filter_map(|entry| File::open(entry.path()).ok()).map(Self).collect()
     }
 
     /// A new one, with nothing in it.

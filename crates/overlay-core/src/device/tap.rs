@@ -8,10 +8,10 @@ use zerocopy::IntoBytes;
 
 use super::{Namespace, NamespaceError};
 use crate::datapath::{Device, DeviceError, FrameBuf};
-use crate::netlink::{Netlink, NetlinkError};
+use crate::netlink::{self, Netlink, NetlinkError};
 use crate::offload::{VNET_HEADER, VnetHeader};
 use crate::sys;
-use crate::types::{LinkName, MacAddr, OverlayMtu};
+use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu};
 
 const TUN: &str = "/dev/net/tun";
 
@@ -28,6 +28,8 @@ pub struct TapDevice {
 /// What a VNIC's device is to be.
 #[derive(Debug, Clone)]
 pub struct TapSpec {
+    /// The VNIC, by which its device is known again.
+    pub link: LinkId,
     /// Its name.
     pub name: LinkName,
     /// Its address.
@@ -39,7 +41,7 @@ pub struct TapSpec {
 /// Why a device could not be made, adopted or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum TapError {
-    /// The name belongs to a device that is none of ours.
+    /// The name belongs to a device that is not this VNIC's.
     #[error("a network device named {0} exists already")]
     NameTaken(LinkName),
     /// Another process has it open.
@@ -91,57 +93,87 @@ impl DeviceKit {
         Ok(Self { host: Namespace::current()?, nursery: Namespace::fresh()? })
     }
 
+    /// Whether the host has a device of that name.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn has(&self, name: &LinkName) -> Result<bool, TapError> {
+        Ok(self.host.within(|| Netlink::open()?.device(name.as_str()))??.is_some())
+    }
+
     /// Makes a device, which stays when this process ends; one that is still in the nursery then ends with it.
     ///
     /// # Errors
     /// The name is taken, or the system refuses; nothing is left then.
     pub fn create(&self, spec: &TapSpec) -> Result<TapDevice, TapError> {
-        if self.host.within(|| exists(&spec.name))?? {
+        if self.has(&spec.name)? {
             return Err(TapError::NameTaken(spec.name.clone()));
         }
         let tap = self.nursery.within(|| TapDevice::attach(&spec.name))??;
-        let moved = self.nursery.within(|| self.raise(spec))?;
-        if let Err(error) = moved {
-            // Ends with its last descriptor.
-            let _ = sys::set_persist(tap.file.as_fd(), false);
-            return Err(if error.is_exists() {
-                TapError::NameTaken(spec.name.clone())
-            } else {
-                error.into()
-            });
+        let moved = self.nursery.within(|| self.raise(spec)).map_err(TapError::from);
+        let raised = moved.and_then(|raised| {
+            raised.map_err(|error| {
+                if error.is_exists() { TapError::NameTaken(spec.name.clone()) } else { error.into() }
+            })
+        });
+        if raised.is_err() {
+            // It ends with its last descriptor.
+            let _ = tap.give_up();
         }
-        Ok(tap)
+        raised.map(|()| tap)
     }
 
-    /// Takes over the device that an earlier process has left, with its addresses and routes, or makes it anew
-    /// when it is gone.
+    /// Takes over the device that an earlier process has left, with its addresses and routes, on the host or in the
+    /// zone it has been given to; or makes it anew when it is gone.
     ///
     /// # Errors
-    /// The device is none of ours or another program's, or the system refuses.
+    /// The name belongs to another device, the device to another program, or the system refuses.
     pub fn adopt(&self, spec: &TapSpec) -> Result<TapDevice, TapError> {
-        let found = self.host.within(|| Netlink::open()?.device(spec.name.as_str()))??;
-        let Some(device) = found else { return self.create(spec) };
-        if device.kind.as_deref() != Some(KIND) {
-            return Err(TapError::NameTaken(spec.name.clone()));
+        let on_host = self.host.within(|| Netlink::open()?.device(spec.name.as_str()))??;
+        match on_host {
+            Some(device) if spec.is(&device) => take_over(&self.host, spec, &device),
+            Some(_) => Err(TapError::NameTaken(spec.name.clone())),
+            None => match find_in_zones(spec) {
+                Some((zone, device)) => take_over(&zone, spec, &device),
+                None => self.create(spec),
+            },
         }
-        let tap = self.host.within(|| TapDevice::attach(&spec.name))??;
-        if device.mac != Some(spec.mac) {
-            self.host.within(|| Netlink::open()?.set_mac_and_mtu(device.index, spec.mac, device.mtu))??;
-        }
-        Ok(tap)
     }
 
     /// Gives the device in the nursery all it is to have, and moves it to the host.
     fn raise(&self, spec: &TapSpec) -> Result<(), NetlinkError> {
         let mut netlink = Netlink::open()?;
         let index = netlink.device(spec.name.as_str())?.map_or(0, |device| device.index);
-        netlink.set_mac_and_mtu(index, spec.mac, u32::from(spec.mtu.octets()))?;
+        netlink.furnish(index, spec.mac, u32::from(spec.mtu.octets()), &spec.alias())?;
         netlink.move_to(index, self.host.as_fd())
     }
 }
 
-fn exists(name: &LinkName) -> Result<bool, NetlinkError> {
-    Ok(Netlink::open()?.device(name.as_str())?.is_some())
+impl TapSpec {
+    /// What marks a device as this VNIC's, for us and in the output of `ip link`.
+    fn alias(&self) -> String {
+        format!("overlay vnic {}", self.link)
+    }
+
+    fn is(&self, device: &netlink::Device) -> bool {
+        device.kind.as_deref() == Some(KIND) && device.alias.as_deref() == Some(&*self.alias())
+    }
+}
+
+fn find_in_zones(spec: &TapSpec) -> Option<(Namespace, netlink::Device)> {
+    let find = |zone: Namespace| {
+        let found = zone.within(|| Netlink::open()?.device(spec.name.as_str())).ok()?.ok()?;
+        found.filter(|device| spec.is(device)).map(|device| (zone, device))
+    };
+    Namespace::zones().into_iter().find_map(find)
+}
+
+fn take_over(place: &Namespace, spec: &TapSpec, device: &netlink::Device) -> Result<TapDevice, TapError> {
+    let tap = place.within(|| TapDevice::attach(&spec.name))??;
+    if device.mac != Some(spec.mac) {
+        place.within(|| Netlink::open()?.furnish(device.index, spec.mac, device.mtu, &spec.alias()))??;
+    }
+    Ok(tap)
 }
 
 impl TapDevice {

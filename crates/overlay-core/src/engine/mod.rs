@@ -64,6 +64,12 @@ pub trait Engine {
     /// Forgets an overlay, which has no devices.
     fn remove_overlay(&mut self, link: LinkId);
 
+    /// Whether the host has a device of that name, somebody's or ours.
+    ///
+    /// # Errors
+    /// The system does not say.
+    fn is_taken(&self, name: &LinkName) -> Result<bool, TapError>;
+
     /// Makes a VNIC's device, or takes over the one that is there.
     ///
     /// # Errors

@@ -39,6 +39,8 @@ pub struct Device {
     pub flags: u32,
     /// The sort of virtual device: `tun` for TAP and TUN, `veth`, `vxlan`; none for hardware.
     pub kind: Option<String>,
+    /// The words that somebody has put on it for people (IFLA_IFALIAS).
+    pub alias: Option<String>,
 }
 
 /// An address of a device.
@@ -92,6 +94,7 @@ impl Device {
             carrier: has(LinkFlags::LowerUp),
             flags: header.flags.bits(),
             kind: None,
+            alias: None,
         };
         for attribute in NlasIterator::new(&body[LINK_HEADER_LEN..]) {
             let attribute = attribute?;
@@ -113,6 +116,7 @@ impl Device {
                 max => self.mtu_limits = limits.0..=max,
             },
             libc::IFLA_LINKINFO => self.kind = info_kind(value)?,
+            libc::IFLA_IFALIAS => self.alias = Some(parse_string(value)?),
             _ => {}
         }
         Ok(())

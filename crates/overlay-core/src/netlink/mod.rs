@@ -67,12 +67,14 @@ impl Netlink {
         self.exchange.list(&message, Device::read).map_err(|fault| fault.of("list the devices"))
     }
 
-    /// Gives a device an address of its own and an MTU in octets, in one request.
+    /// Gives a device an address of its own, an MTU in octets and an alias, in one request.
     ///
     /// # Errors
     /// The kernel's: no such device, an MTU or address that its driver refuses, no right.
-    pub fn set_mac_and_mtu(&mut self, index: u32, mac: MacAddr, mtu: u32) -> Result<(), NetlinkError> {
-        let attributes = vec![LinkAttribute::Address(mac.0.to_vec()), LinkAttribute::Mtu(mtu)];
+    pub fn furnish(&mut self, index: u32, mac: MacAddr, mtu: u32, alias: &str) -> Result<(), NetlinkError> {
+        let (mac_octets, alias) = (mac.0.to_vec(), alias.to_owned());
+        let attributes =
+            vec![LinkAttribute::Address(mac_octets), LinkAttribute::Mtu(mtu), LinkAttribute::IfAlias(alias)];
         self.set(message::link(index, attributes), || {
             format!("set the MAC address of device {index} to {mac} and its MTU to {mtu}")
         })

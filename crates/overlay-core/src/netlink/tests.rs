@@ -101,9 +101,9 @@ fn many_devices_are_listed_over_several_datagrams() {
 fn mac_and_mtu_are_set_together() {
     let (_namespace, mut netlink, device) = tap();
     let mac = MacAddr([2, 8, 0x20, 1, 2, 3]);
-    netlink.set_mac_and_mtu(device.index, mac, 1400).unwrap();
+    netlink.furnish(device.index, mac, 1400, "for people").unwrap();
     let device = netlink.device("foo0").unwrap().unwrap();
-    assert_eq!((device.mac, device.mtu), (Some(mac), 1400));
+    assert_eq!((device.mac, device.mtu, device.alias.as_deref()), (Some(mac), 1400, Some("for people")));
     netlink.set_mtu(device.index, 1450).unwrap();
     assert_eq!(netlink.device("foo0").unwrap().unwrap().mtu, 1450);
 }

@@ -3,8 +3,8 @@ use std::ops::Range;
 use super::{Gso, VnetHeader};
 use crate::wire::{Ethernet, Packet, Sum, Transport, pseudo_sum};
 
-/// Octets of the longest headers that a cut repeats: Ethernet with a tag, IPv4 with options or IPv6, TCP with options.
-pub const CUT_HEADER_MAX: usize = 18 + 60 + 60;
+/// Octets of the longest headers that a cut repeats: Ethernet with two tags, IPv4 with options or IPv6, TCP with options.
+pub const CUT_HEADER_MAX: usize = 22 + 60 + 60;
 
 /// TCP flags that only the last segment keeps: FIN and PSH.
 const LAST_ONLY: u8 = 0x09;

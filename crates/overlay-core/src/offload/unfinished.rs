@@ -10,7 +10,7 @@ use crate::wire::{Ethernet, Packet, Transport};
 /// the receiver finishes the checksum or cuts the segment when it has to. A finished checksum that happens to
 /// equal that sum stays right: finishing it again gives the same value.
 pub fn header_for(frame: &[u8], ethernet: &Ethernet, mtu: OverlayMtu) -> Option<VnetHeader> {
-    let fits = frame.len() <= ethernet.header_len + usize::from(mtu.octets());
+    let fits = frame.len() <= mtu.frame_limit(ethernet.header_len);
     let Some((packet, transport)) = unfinished(frame, ethernet) else {
         return fits.then(VnetHeader::default);
     };
@@ -32,8 +32,7 @@ fn segmented(
     mtu: OverlayMtu,
 ) -> Option<VnetHeader> {
     let header_len = packet.payload_offset + packet.tcp_header_len()?;
-    let size =
-        (ethernet.header_len + usize::from(mtu.octets())).checked_sub(header_len).filter(|size| *size > 0)?;
+    let size = mtu.frame_limit(ethernet.header_len).checked_sub(header_len).filter(|size| *size > 0)?;
     let gso = if packet.v6 { Gso::TcpV6 } else { Gso::TcpV4 };
     Some(header.segmented(gso, header_len, size))
 }

@@ -76,8 +76,8 @@ pub enum MacType {
 /// What only a VNIC has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VnicInfo {
-    /// The overlay.
-    pub over: LinkName,
+    /// The overlay; none when that is broken.
+    pub over: Option<LinkName>,
     /// Its address.
     pub mac: MacAddr,
     /// Where that is from.
@@ -166,6 +166,8 @@ pub struct MuxInfo {
     pub bad_header: u64,
     /// Those for a vnetid that no overlay here has.
     pub unknown_vnetid: u64,
+    /// Those dropped by the system because too many waited already; they are not among the datagrams.
+    pub queue_full: u64,
     /// Whether datagrams leave in trains; not any more once the system has refused one.
     pub trains: bool,
 }
@@ -177,8 +179,8 @@ pub struct OverlayInfo {
     pub id: LinkId,
     /// Its name.
     pub name: LinkName,
-    /// Its virtual network.
-    pub vnetid: VnetId,
+    /// Its virtual network; none when its record cannot be used.
+    pub vnetid: Option<VnetId>,
     /// The number of its varpd instance, once associated.
     pub instance: Option<u32>,
     /// The generic properties and the encapsulation's.

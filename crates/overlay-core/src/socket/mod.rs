@@ -2,5 +2,6 @@
 
 mod mux;
 mod options;
+mod ports;
 
 pub use mux::{BindError, MuxSockets, SOURCE_PORTS};

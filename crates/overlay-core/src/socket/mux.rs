@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::options;
+use super::{options, ports};
 
 /// How many source ports an underlay socket sends from, where the system lets it have as many.
 pub const SOURCE_PORTS: usize = 256;
@@ -30,9 +30,17 @@ pub enum BindError {
     /// No interface has the address.
     #[error("address {} is not on this host", .0.ip())]
     NotLocal(SocketAddr),
-    /// Another socket has the port.
+    /// Another program has the port.
     #[error("UDP port {} of {} is held by another program", .0.port(), .0.ip())]
     Taken(SocketAddr),
+    /// An overlay of this host has the port, to listen on or to send from.
+    #[error("UDP port {} of {} is in use by the overlays that listen on {by}", address.port(), address.ip())]
+    Ours {
+        /// What was asked for.
+        address: SocketAddr,
+        /// Who has it.
+        by: SocketAddr,
+    },
     /// Ports below 1024 need a right.
     #[error("no right to use UDP port {} (it needs CAP_NET_BIND_SERVICE)", .0.port())]
     Denied(SocketAddr),
@@ -74,6 +82,16 @@ impl MuxSockets {
         self.listener.as_fd()
     }
 
+    /// Whether one of its sockets stands in the way of a listener on `address`.
+    pub fn obstructs(&self, address: SocketAddr) -> bool {
+        let own =
+            [&self.listener].into_iter().chain(&self.pool).filter_map(|socket| socket.local_addr().ok());
+        let overlaps = |own: SocketAddr| {
+            own.ip() == address.ip() || own.ip().is_unspecified() || address.ip().is_unspecified()
+        };
+        own.into_iter().any(|own| own.port() == address.port() && overlaps(own))
+    }
+
     /// Which of the sockets to send from a flow uses.
     pub const fn slot(&self, flow: u64) -> usize {
         (flow % self.pool.len() as u64) as usize
@@ -101,8 +119,10 @@ fn source_ports(listen: SocketAddr) -> io::Result<Vec<UdpSocket>> {
     let mut pool = Vec::with_capacity(SOURCE_PORTS);
     let mut refusal = io::ErrorKind::AddrInUse.into();
     // An odd step visits every port of the range once, and spreads what one host takes.
-    for count in 0..PORT_COUNT {
-        let port = PORT_LOW + start.wrapping_add(count.wrapping_mul(61)) % PORT_COUNT;
+    let (reserved, room) = (ports::reserved(), ports::affordable(SOURCE_PORTS));
+    let ports =
+        (0..PORT_COUNT).map(|count| PORT_LOW + start.wrapping_add(count.wrapping_mul(61)) % PORT_COUNT);
+    for port in ports.filter(|port| !reserved.contains(*port)) {
         match bound(SocketAddr::new(listen.ip(), port)).and_then(options::for_sending) {
             Ok(socket) => pool.push(socket.into()),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
@@ -111,7 +131,7 @@ fn source_ports(listen: SocketAddr) -> io::Result<Vec<UdpSocket>> {
                 break;
             }
         }
-        if pool.len() == SOURCE_PORTS {
+        if pool.len() == room {
             break;
         }
     }
@@ -136,6 +156,16 @@ mod tests {
         assert_eq!(ports.len(), SOURCE_PORTS);
         assert!(ports.iter().all(|port| *port >= PORT_LOW));
         assert_eq!(sockets.slot(7), sockets.slot(7 + SOURCE_PORTS as u64));
+    }
+
+    #[test]
+    fn its_own_ports_are_known() {
+        let address = local();
+        let sockets = MuxSockets::open(address).unwrap();
+        assert!(sockets.obstructs(address));
+        assert!(sockets.obstructs(sockets.pool[7].local_addr().unwrap()));
+        assert!(sockets.obstructs(SocketAddr::new([0, 0, 0, 0].into(), address.port())));
+        assert!(!sockets.obstructs("127.0.0.2:4789".parse().unwrap()));
     }
 
     #[test]

@@ -19,3 +19,41 @@ pub fn accept_zero_checksum(socket: &impl AsFd) -> io::Result<()> {
     };
     if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
+
+/// The place of the count of dropped datagrams in SO_MEMINFO's answer, and how many numbers that has
+/// (SK_MEMINFO_DROPS and SK_MEMINFO_VARS, linux/sock_diag.h).
+const MEMINFO_DROPS: usize = 8;
+const MEMINFO_VARS: usize = 9;
+
+/// Datagrams that were dropped because too many waited on a socket already, since it was made (modulo 2^32).
+///
+/// # Errors
+/// The system's.
+pub fn dropped_in_queue(socket: impl AsFd) -> io::Result<u32> {
+    let mut numbers = [0u32; MEMINFO_VARS];
+    let mut len = size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: `numbers` is `len` octets of writable memory over the call, and any octets are legal numbers.
+    let outcome = unsafe {
+        let value = numbers.as_mut_ptr().cast();
+        libc::getsockopt(socket.as_fd().as_raw_fd(), libc::SOL_SOCKET, libc::SO_MEMINFO, value, &raw mut len)
+    };
+    if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(numbers[MEMINFO_DROPS]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    #[test]
+    fn what_a_full_queue_drops_is_counted() {
+        let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(dropped_in_queue(&receiver).unwrap(), 0);
+        // More than any default queue holds (net.core.rmem_default is some hundred kilobytes).
+        for _ in 0..5000 {
+            sender.send_to(&[0; 1000], receiver.local_addr().unwrap()).unwrap();
+        }
+        assert!(dropped_in_queue(&receiver).unwrap() > 0);
+    }
+}

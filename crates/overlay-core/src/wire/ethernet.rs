@@ -10,6 +10,8 @@ pub const VLAN_TAG: usize = size_of::<Tag>();
 
 /// The tag protocol identifier of 802.1Q.
 const TPID_8021Q: u16 = 0x8100;
+/// The tag protocol identifier of 802.1ad, a provider's tag before a customer's.
+const TPID_8021AD: u16 = 0x88a8;
 /// The bits of a tag that are the VLAN identifier; the others are priority and drop eligibility.
 const VID_MASK: u16 = 0x0fff;
 
@@ -45,11 +47,11 @@ pub struct Ethernet {
     pub destination: MacAddr,
     /// The sender's address.
     pub source: MacAddr,
-    /// The type of the payload, behind the first tag where there is one.
+    /// The type of the payload, behind all tags.
     pub ethertype: u16,
-    /// The VLAN of the first tag; none without a tag, or with one for priority alone (identifier 0).
+    /// The VLAN of the first tag when that is 802.1Q's; none with one for priority alone (identifier 0).
     pub vid: Option<VlanId>,
-    /// Octets before the payload: 14, or 18 with a tag.
+    /// Octets before the payload: 14, and 4 for each tag.
     pub header_len: usize,
 }
 
@@ -57,20 +59,25 @@ impl Ethernet {
     /// Reads the header of a frame; none when the frame is too short to have one.
     pub fn parse(frame: &[u8]) -> Option<Self> {
         let (header, rest) = Header::ref_from_prefix(frame).ok()?;
-        let plain = Self {
+        let mut ethernet = Self {
             destination: header.destination,
             source: header.source,
             ethertype: header.ethertype.get(),
             vid: None,
             header_len: ETHERNET_HEADER,
         };
-        if plain.ethertype != TPID_8021Q {
-            return Some(plain);
+        let mut rest = rest;
+        while matches!(ethernet.ethertype, TPID_8021Q | TPID_8021AD) {
+            let (control, behind) = U16::ref_from_prefix(rest).ok()?;
+            let (ethertype, behind) = U16::ref_from_prefix(behind).ok()?;
+            if ethernet.header_len == ETHERNET_HEADER && ethernet.ethertype == TPID_8021Q {
+                ethernet.vid = VlanId::new(control.get() & VID_MASK).ok();
+            }
+            ethernet.ethertype = ethertype.get();
+            ethernet.header_len += VLAN_TAG;
+            rest = behind;
         }
-        let (control, rest) = U16::ref_from_prefix(rest).ok()?;
-        let (ethertype, _) = U16::ref_from_prefix(rest).ok()?;
-        let vid = VlanId::new(control.get() & VID_MASK).ok();
-        Some(Self { ethertype: ethertype.get(), vid, header_len: ETHERNET_HEADER + VLAN_TAG, ..plain })
+        Some(ethernet)
     }
 }
 
@@ -96,6 +103,21 @@ mod tests {
         let mut priority = TAGGED;
         priority[15] = 0;
         assert_eq!(Ethernet::parse(&priority).unwrap().vid, None);
+    }
+
+    #[test]
+    fn tags_behind_the_first_are_no_payload() {
+        let mut double = TAGGED.to_vec();
+        double.splice(12..12, [0x81, 0, 0, 9]);
+        let ethernet = Ethernet::parse(&double).unwrap();
+        assert_eq!(
+            (ethernet.vid, ethernet.ethertype, ethernet.header_len),
+            (VlanId::new(9).ok(), 0x86dd, 22)
+        );
+        double[12..14].copy_from_slice(&[0x88, 0xa8]);
+        let ethernet = Ethernet::parse(&double).unwrap();
+        assert_eq!((ethernet.vid, ethernet.header_len), (None, 22));
+        assert_eq!(Ethernet::parse(&[0x81, 0].repeat(1000)), None);
     }
 
     #[test]

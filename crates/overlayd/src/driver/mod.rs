@@ -30,6 +30,8 @@ pub(crate) struct Driver<E> {
     records: Records,
     overlays: BTreeMap<LinkId, Overlay>,
     vnics: BTreeMap<LinkId, Vnic>,
+    /// Links whose records make no sense, by name: why, and under what number they are shown.
+    broken: BTreeMap<LinkName, Broken>,
     /// Deleted overlays whose instances varpd may still have.
     deleted: Vec<LinkId>,
     /// The connection of the one varpd.
@@ -57,6 +59,12 @@ struct Vnic {
     record: VnicRecord,
     /// Why it has no device.
     fault: Option<String>,
+}
+
+/// A link whose record has been set aside.
+struct Broken {
+    id: LinkId,
+    reason: String,
 }
 
 impl<E: Engine> Driver<E> {
@@ -99,6 +107,11 @@ impl<E: Engine> Driver<E> {
         std::mem::take(&mut self.events)
     }
 
+    /// Whether a connection is varpd's.
+    pub(crate) fn is_varpd(&self, connection: ConnectionId) -> bool {
+        self.varpd == Some(connection)
+    }
+
     /// Takes note that a connection has ended.
     pub(crate) fn closed(&mut self, connection: ConnectionId) {
         if self.varpd == Some(connection) {
@@ -111,6 +124,10 @@ impl<E: Engine> Driver<E> {
         let found = self.overlays.values().find(|overlay| overlay.record.name == *name);
         match found {
             Some(overlay) => Ok(overlay.record.id),
+            None if self.broken.contains_key(name) => Err(ControlError::new(
+                ErrorCode::Unavailable,
+                format!("{name} is broken: {}", self.broken[name].reason),
+            )),
             None if self.vnic_named(name).is_some() => {
                 Err(ControlError::invalid(format!("{name} is not an overlay")))
             }
@@ -127,6 +144,11 @@ impl<E: Engine> Driver<E> {
     }
 
     fn check_free(&self, name: &LinkName) -> Result<(), ControlError> {
+        if self.broken.contains_key(name) {
+            let problem = format!("a broken link named {name} is there: {}", self.broken[name].reason);
+            return Err(ControlError::new(ErrorCode::Exists, problem)
+                .with_hint(format!("dladm delete-overlay {name}")));
+        }
         if self.overlay_named(name).is_err() && self.vnic_named(name).is_none() {
             return Ok(());
         }

@@ -112,6 +112,10 @@ impl<E: Engine> Driver<E> {
     }
 
     pub(super) fn delete_overlay(&mut self, name: &LinkName) -> Result<LinkId, ControlError> {
+        if let Some(broken) = self.broken.remove(name) {
+            // What was set aside stays where it is, for whoever entered it.
+            return Ok(broken.id);
+        }
         let id = self.overlay_named(name)?;
         let users: Vec<_> = self.vnics_over(id).map(|vnic| vnic.record.name.as_str()).collect();
         if !users.is_empty() {

@@ -1,16 +1,19 @@
+use overlay_core::control::BadRecord;
 use overlay_core::engine::{Engine, Existing};
 use overlay_core::types::LinkId;
 
-use super::{Driver, Overlay, Vnic};
+use super::{Broken, Driver, Overlay, Vnic};
 use crate::records::{OverlayRecord, Records, VnicRecord};
 
 impl<E: Engine> Driver<E> {
     /// A driver with all that is stored. What fails is logged and shown, and does not stop the rest.
     pub(crate) fn restore(engine: E, records: Records) -> Self {
         let stored = records.load();
-        let (overlays, vnics) = Default::default();
+        let (overlays, vnics, broken) = Default::default();
         let deleted = stored.deleted;
-        let mut driver = Self { engine, records, overlays, vnics, deleted, varpd: None, events: Vec::new() };
+        let mut driver =
+            Self { engine, records, overlays, vnics, broken, deleted, varpd: None, events: Vec::new() };
+        stored.bad.into_iter().for_each(|bad| driver.note_broken(bad));
         stored.overlays.into_iter().for_each(|record| driver.restore_overlay(record));
         stored.vnics.into_iter().for_each(|record| driver.restore_vnic(record));
         driver.deleted.retain(|id| !driver.overlays.contains_key(id));
@@ -19,37 +22,81 @@ impl<E: Engine> Driver<E> {
     }
 
     fn restore_overlay(&mut self, record: OverlayRecord) {
-        let name = record.name.clone();
-        let checked = self.check_vnetid(&record).and_then(|()| Overlay::new(record));
-        match checked {
+        let (name, temporary) = (record.name.clone(), record.temporary);
+        match self.check_vnetid(&record).and_then(|()| Overlay::new(record)) {
             Ok(overlay) => {
                 self.engine.set_overlay(overlay.record.id, &overlay.spec());
                 self.overlays.insert(overlay.record.id, overlay);
             }
-            Err(error) => tracing::error!("overlay {name} cannot be restored: {error}"),
+            Err(error) => {
+                let bad = self.records.set_aside(&name, temporary, error.message);
+                self.note_broken(bad);
+            }
         }
     }
 
+    /// A VNIC whose overlay is broken stays as it is, without anybody at its device, until that is mended or it is
+    /// deleted.
     fn restore_vnic(&mut self, record: VnicRecord) {
-        if !self.overlays.contains_key(&record.over) {
-            tracing::error!("VNIC {} cannot be restored: its overlay is not there", record.name);
-            return;
+        let id = record.id;
+        if record.deleting {
+            return self.finish_deletion(record);
         }
-        let outcome = self.engine.add_device(record.over, &record.spec(), Existing::Adopt);
-        let fault = outcome.err().map(|error| error.to_string());
-        if let Some(fault) = &fault {
-            tracing::error!("VNIC {} has no device: {fault}", record.name);
-        }
-        self.vnics.insert(record.id, Vnic { record, fault });
+        self.vnics.insert(id, Vnic { record, fault: None });
+        self.try_device(id);
     }
 
-    /// Whether something waits to be mended: an underlay socket that could not be opened.
+    /// Takes over or makes the device of a VNIC, and notes why it cannot.
+    pub(super) fn try_device(&mut self, id: LinkId) {
+        let Some(vnic) = self.vnics.get(&id) else { return };
+        let (name, over, spec) = (vnic.record.name.clone(), vnic.record.over, vnic.record.spec());
+        let outcome = match self.overlays.contains_key(&over) {
+            true => self.engine.add_device(over, &spec, Existing::Adopt).map_err(|error| error.to_string()),
+            false => Err("its overlay is not there".to_owned()),
+        };
+        let fault = outcome.err();
+        let Some(vnic) = self.vnics.get_mut(&id) else { return };
+        if let Some(fault) = fault.as_ref().filter(|fault| vnic.fault.as_ref() != Some(fault)) {
+            tracing::error!("VNIC {name} has no device: {fault}");
+        }
+        vnic.fault = fault;
+    }
+
+    fn finish_deletion(&mut self, record: VnicRecord) {
+        let (id, over, name, temporary) = (record.id, record.over, record.name.clone(), record.temporary);
+        tracing::info!("VNIC {name} was being deleted");
+        if self.overlays.contains_key(&over) {
+            // Taken over, so that it can be ended.
+            let ended = self.engine.add_device(over, &record.spec(), Existing::Adopt);
+            let ended = ended.and_then(|()| self.engine.remove_device(over, id));
+            if let Err(error) = ended {
+                tracing::error!("VNIC {name} cannot be deleted: {error}");
+            }
+        }
+        if let Err(error) = self.records.remove(&name, temporary) {
+            tracing::error!("{error}");
+        }
+    }
+
+    fn note_broken(&mut self, bad: BadRecord) {
+        let reason =
+            format!("its record cannot be used: {}; set aside as {}", bad.reason, bad.set_aside.display());
+        tracing::error!("link {}: {reason}", bad.name);
+        let id = self.fresh_id();
+        if let Ok(name) = bad.name.parse() {
+            self.broken.insert(name, Broken { id, reason });
+        }
+    }
+
+    /// Whether something waits to be mended: a device or an underlay socket that could not be had.
     pub(crate) fn is_ailing(&self) -> bool {
-        self.unopened().next().is_some()
+        self.unopened().next().is_some() || self.deviceless().next().is_some()
     }
 
     /// Tries again what failed for a reason that may have passed.
     pub(crate) fn mend(&mut self) {
+        let deviceless: Vec<_> = self.deviceless().collect();
+        deviceless.into_iter().for_each(|id| self.try_device(id));
         let unopened: Vec<_> = self.unopened().collect();
         for id in unopened {
             let outcome = self.engine.start(id).map_err(|error| error.to_string());
@@ -64,6 +111,12 @@ impl<E: Engine> Driver<E> {
             }
             overlay.underlay = outcome.err();
         }
+    }
+
+    /// VNICs that could not have their device, over overlays that are there.
+    fn deviceless(&self) -> impl Iterator<Item = LinkId> {
+        let faulty = self.vnics.values().filter(|vnic| vnic.fault.is_some() && !vnic.record.deleting);
+        faulty.filter(|vnic| self.overlays.contains_key(&vnic.record.over)).map(|vnic| vnic.record.id)
     }
 
     fn unopened(&self) -> impl Iterator<Item = LinkId> {

@@ -5,7 +5,8 @@ use overlay_core::engine::Engine;
 use overlay_core::lookup::TargetMode;
 use overlay_core::property::{OVERLAY_PROPERTIES, Possible, PropertySpec};
 use overlay_core::protocol::{
-    LinkClass, LinkInfo, LinkState, OverlayInfo, PluginInfo, PropertyValue, Status, TargetInfo, VnicInfo,
+    CounterInfo, LinkClass, LinkInfo, LinkState, OverlayInfo, PluginInfo, PropertyValue, Status, TargetInfo,
+    VnicInfo,
 };
 
 use super::{Driver, Overlay, Vnic};
@@ -45,18 +46,19 @@ impl<E: Engine> Driver<E> {
 
     fn vnic_link(&self, vnic: &Vnic) -> LinkInfo {
         let record = &vnic.record;
-        let overlay = &self.overlays[&record.over];
+        let overlay = self.overlays.get(&record.over);
         let present = self.engine.has_device(record.over, record.id);
+        let state = overlay.filter(|_| present).map_or(LinkState::Down, |overlay| self.state(overlay));
         LinkInfo {
             id: record.id,
             name: record.name.clone(),
             class: LinkClass::Vnic,
             mtu: record.mtu.octets(),
-            state: if present { self.state(overlay) } else { LinkState::Down },
+            state,
             temporary: record.temporary,
             counters: self.engine.device_counters(record.over, record.id),
             vnic: Some(VnicInfo {
-                over: overlay.record.name.clone(),
+                over: overlay.map(|overlay| overlay.record.name.clone()),
                 mac: record.mac,
                 mac_type: record.mac_type,
                 vid: record.vid,
@@ -73,7 +75,18 @@ impl<E: Engine> Driver<E> {
     }
 
     pub(super) fn show_overlays(&self) -> Vec<OverlayInfo> {
-        let mut overlays: Vec<_> = self.overlays.values().map(|overlay| self.overlay_info(overlay)).collect();
+        let whole = self.overlays.values().map(|overlay| self.overlay_info(overlay));
+        let broken = self.broken.iter().map(|(name, broken)| OverlayInfo {
+            id: broken.id,
+            name: name.clone(),
+            vnetid: None,
+            instance: None,
+            properties: Vec::new(),
+            status: Status::Degraded(broken.reason.clone()),
+            targets: Vec::new(),
+            counters: CounterInfo::default(),
+        });
+        let mut overlays: Vec<_> = whole.chain(broken).collect();
         overlays.sort_by(|one, other| one.name.cmp(&other.name));
         overlays
     }
@@ -86,7 +99,7 @@ impl<E: Engine> Driver<E> {
         OverlayInfo {
             id: record.id,
             name: record.name.clone(),
-            vnetid: record.vnetid,
+            vnetid: Some(record.vnetid),
             instance: overlay.association.as_ref().map(|association| association.instance),
             properties: overlay.properties_shown(),
             status: self.status(overlay),

@@ -52,6 +52,10 @@ impl Engine for Notes {
         self.overlays.remove(&link);
     }
 
+    fn is_taken(&self, name: &LinkName) -> Result<bool, TapError> {
+        Ok(name.as_str() == "foreign0")
+    }
+
     fn add_device(&mut self, _over: LinkId, spec: &DeviceSpec, _existing: Existing) -> Result<(), TapError> {
         if self.refuse_device {
             return Err(TapError::NameTaken(spec.name.clone()));
@@ -354,6 +358,66 @@ fn a_stored_link_cut_anywhere_is_set_aside_alone() {
         fs::write(&path, &whole[..len]).unwrap();
         bench.restarted();
         assert_eq!(bench.links().len(), 1, "at {len}");
-        assert!(path.with_extension("bad").exists());
     }
+    assert!(path.with_extension("bad").exists() && path.with_extension("2.bad").exists());
+    let Ok(Response::Overlays(overlays)) = bench.call(Request::Overlays) else { panic!("no overlays") };
+    let Status::Degraded(reason) = &overlays[1].status else { panic!("online") };
+    assert!(overlays[1].name.as_str() == "demo1" && reason.contains("set aside as"), "{reason}");
+    assert!(bench.refusal(create("demo1", 25)).contains("a broken link named demo1"));
+    bench.call(delete_overlay("demo1")).unwrap();
+    bench.call(create("demo1", 25)).unwrap();
+}
+
+#[test]
+fn a_vnic_outlives_its_overlays_bad_record() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    let path = bench.paths.records(Daemon::Overlayd, false).join("demo0.json");
+    let text = fs::read_to_string(&path).unwrap().replace("\"vxlan\"", "\"gre\"");
+    fs::write(&path, text).unwrap();
+    bench.restarted();
+    assert!(bench.degraded().contains("unknown encapsulation 'gre'"));
+    assert_eq!(bench.links(), [("foo0".to_owned(), LinkState::Down)]);
+    assert!(bench.refusal(vnic("foo0", "demo0")).contains("foo0 exists already"));
+    assert_eq!(bench.files(), ["demo0.bad", "foo0.json"]);
+    fs::rename(path.with_extension("bad"), &path).unwrap();
+    bench.call(Request::DeleteVnic { name: "foo0".parse().unwrap() }).unwrap();
+    assert!(bench.links().is_empty());
+}
+
+#[test]
+fn a_deletion_that_a_crash_cut_short_is_finished() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    let path = bench.paths.records(Daemon::Overlayd, false).join("foo0.json");
+    let text = fs::read_to_string(&path).unwrap().replace("\"deleting\": false", "\"deleting\": true");
+    fs::write(&path, text).unwrap();
+    bench.restarted();
+    assert!(bench.driver.engine.devices.is_empty() && !path.exists());
+    assert_eq!(bench.links().len(), 1);
+}
+
+#[test]
+fn a_foreign_devices_name_is_refused_before_anything_is_stored() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    assert_eq!(bench.refusal(vnic("foreign0", "demo0")), "a network device named foreign0 exists already");
+    assert_eq!(bench.files(), ["demo0.json"]);
+}
+
+#[test]
+fn a_device_that_cannot_be_had_is_tried_again() {
+    let mut bench = Bench::new();
+    let link = bench.overlay("demo0", 23);
+    bench.driver.engine.stop(link);
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    let id = *bench.driver.vnics.keys().next().unwrap();
+    bench.driver.engine.refuse_device = true;
+    bench.driver.try_device(id);
+    assert!(bench.driver.is_ailing() && bench.degraded().contains("VNIC foo0 has no device"));
+    bench.driver.engine.refuse_device = false;
+    bench.driver.mend();
+    assert!(!bench.driver.is_ailing());
 }

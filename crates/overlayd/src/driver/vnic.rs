@@ -48,6 +48,9 @@ impl<E: Engine> Driver<E> {
         let name = wanted.name.for_device().map_err(ControlError::invalid)?;
         self.check_free(&name)?;
         let over = self.overlay_named(&wanted.over)?;
+        if self.engine.is_taken(&name).map_err(|error| device_failure(&error))? {
+            return Err(device_failure(&TapError::NameTaken(name)));
+        }
         let overlay = &self.overlays[&over];
         if !overlay.stage.is_activated() {
             let problem = format!("overlay {} is not activated: its creation was not finished", wanted.over);
@@ -63,7 +66,7 @@ impl<E: Engine> Driver<E> {
         let (mac, mac_type) = self.choose_mac(over, wanted.mac)?;
         let mtu = vnic_mtu(&wanted.properties, overlay.mtu)?;
         let (id, vid, temporary) = (self.fresh_id(), wanted.vid, wanted.temporary);
-        Ok(VnicRecord { id, name, over, mac, mac_type, vid, mtu, temporary })
+        Ok(VnicRecord { id, name, over, mac, mac_type, vid, mtu, deleting: false, temporary })
     }
 
     fn choose_mac(&self, over: LinkId, choice: MacChoice) -> Result<(MacAddr, MacType), ControlError> {
@@ -106,6 +109,9 @@ impl<E: Engine> Driver<E> {
         if self.vnics_over(over).next().is_some() {
             return;
         }
+        if !self.overlays.contains_key(&over) {
+            return;
+        }
         self.engine.stop(over);
         if let Some(overlay) = self.overlays.get_mut(&over) {
             overlay.underlay = None;
@@ -122,8 +128,11 @@ impl<E: Engine> Driver<E> {
         };
         let Some(vnic) = self.vnics.get_mut(&id) else { return Ok(()) };
         let (over, temporary) = (vnic.record.over, vnic.record.temporary);
+        // From here on the VNIC is on its way out: a start after a crash finishes what is left.
+        vnic.record.deleting = true;
+        self.records.save_vnic(&vnic.record).inspect_err(|_| vnic.record.deleting = false)?;
         self.engine.remove_device(over, id).map_err(|error| device_failure(&error))?;
-        vnic.fault = Some("it has been deleted, but its record stays".to_owned());
+        vnic.fault = Some("it is being deleted".to_owned());
         self.records.remove(name, temporary)?;
         self.vnics.remove(&id);
         self.settle(over);
@@ -152,6 +161,9 @@ pub(super) fn bind_failure(error: &BindError) -> ControlError {
         BindError::NotLocal(_) => failure.with_hint("see this host's addresses: ip address"),
         BindError::Taken(address) => {
             failure.with_hint(format!("see who has it: ss -uanp 'sport = :{}'", address.port()))
+        }
+        BindError::Ours { .. } => {
+            failure.with_hint("listen on another port, or on the same address as they do")
         }
         BindError::Denied(_) | BindError::System { .. } => failure,
     }

@@ -1,4 +1,5 @@
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
@@ -29,13 +30,13 @@ impl Connection {
     /// What it can be waited for: its octets while it takes the answers, and room for those.
     pub(super) fn interest(&self) -> PollFlags {
         let mut interest = PollFlags::empty();
-        interest.set(PollFlags::POLLIN, !self.session.stalled() && !self.session.finished());
+        interest.set(PollFlags::POLLIN, !self.session.stalled() && !self.ended);
         interest.set(PollFlags::POLLOUT, !self.session.output().is_empty());
         interest
     }
 
     pub(super) fn read(&mut self, now: u64) -> io::Result<()> {
-        if self.session.stalled() || self.session.finished() {
+        if self.session.stalled() || self.ended {
             return Ok(());
         }
         let mut octets = vec![0; MOUTHFUL];
@@ -55,6 +56,7 @@ impl Connection {
         self.session.next_request(|| self.peer.may_change())
     }
 
+    /// Writes what the client takes now; the end of a refused client's answers is shown to it.
     pub(super) fn write(&mut self) -> io::Result<()> {
         while !self.session.output().is_empty() {
             match self.stream.write(self.session.output()) {
@@ -63,12 +65,16 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
+        if self.session.finished() && !self.ended {
+            self.stream.shutdown(Shutdown::Write)?;
+        }
         Ok(())
     }
 
-    /// Whether there is nothing more to hear, and nothing more to say that it would take.
+    /// Whether there is nothing more to hear or to say. A refused client is heard to its end, unread: closing a Unix
+    /// socket with octets waiting takes from it what it has not read yet (net/unix/af_unix.c).
     pub(super) fn is_over(&self) -> bool {
-        self.ended || (self.session.finished() && self.session.output().is_empty())
+        self.ended && self.session.output().is_empty()
     }
 }
 

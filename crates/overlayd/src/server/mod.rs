@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use overlay_core::engine::Engine;
 
@@ -60,6 +61,7 @@ pub(crate) fn serve<E: Engine>(
 }
 
 /// What there is to do.
+#[derive(Default)]
 struct Ready {
     signal: bool,
     client: bool,
@@ -82,7 +84,10 @@ impl<E: Engine> Server<'_, E> {
             (false, false) => None,
         };
         let pause = pause.and_then(|pause| PollTimeout::try_from(pause).ok()).unwrap_or(PollTimeout::NONE);
-        poll(&mut watched, pause)?;
+        match poll(&mut watched, pause) {
+            Err(Errno::EINTR) => return Ok(Ready::default()),
+            outcome => outcome?,
+        };
         let any: Vec<_> = watched.iter().map(|watched| watched.any().unwrap_or(false)).collect();
         self.out_of_breath = false;
         let connections = self.connections.keys().zip(&any[2..]).filter(|(_, any)| **any).map(|(id, _)| *id);
@@ -98,17 +103,24 @@ impl<E: Engine> Server<'_, E> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
-                tracing::warn!("cannot accept a client: {error}");
+                // Descriptors have run out; the one who is silent longest pays with its own.
+                tracing::debug!("cannot accept a client: {error}");
                 self.out_of_breath = true;
+                self.close_most_silent();
             }
         }
     }
 
     fn make_room(&mut self) {
-        if self.connections.len() < CONNECTIONS_MAX {
-            return;
+        if self.connections.len() >= CONNECTIONS_MAX {
+            self.close_most_silent();
         }
-        let silent = self.connections.iter().min_by_key(|(id, connection)| (connection.last_heard, **id));
+    }
+
+    /// varpd may be silent for days.
+    fn close_most_silent(&mut self) {
+        let clients = self.connections.iter().filter(|(id, _)| !self.driver.is_varpd(**id));
+        let silent = clients.min_by_key(|(id, connection)| (connection.last_heard, **id));
         if let Some(id) = silent.map(|(id, _)| *id) {
             self.close(id);
         }
@@ -119,11 +131,20 @@ impl<E: Engine> Server<'_, E> {
         let Some(mut connection) = self.connections.remove(&id) else { return };
         self.clock += 1;
         let mut alive = connection.read(self.clock).is_ok();
-        while let Some(incoming) = connection.next_request() {
-            let result = self.driver.call(id, incoming.request);
-            connection.session.reply(incoming.id, result);
+        loop {
+            let stalled = connection.session.stalled();
+            while let Some(incoming) = connection.next_request() {
+                let result = self.driver.call(id, incoming.request);
+                connection.session.reply(incoming.id, result);
+            }
+            let full = stalled || connection.session.stalled();
+            alive &= connection.write().is_ok();
+            // Requests may wait behind answers that have only now been taken.
+            if !alive || !full || connection.session.stalled() {
+                break;
+            }
         }
-        alive &= connection.write().is_ok() && !connection.is_over();
+        alive &= !connection.is_over();
         self.connections.insert(id, connection);
         self.tell();
         if !alive {

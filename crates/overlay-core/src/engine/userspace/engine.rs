@@ -88,6 +88,19 @@ impl UserspaceEngine {
         self.workers.publish(Table { sources });
     }
 
+    /// Gives up an overlay's underlay socket, which ends once no worker has it any more.
+    fn leave(&mut self, link: LinkId) {
+        let Some(member) = self.overlays.get_mut(&link) else { return };
+        member.started = false;
+        member.show_carrier();
+        let listen = member.listen;
+        let shared = self.overlays.values().any(|member| member.started && member.listen == listen);
+        let closed = if shared { None } else { self.muxes.remove(&listen) };
+        if let Some(mux) = closed {
+            self.workers.forget(mux.worker, mux.what.sockets.listener());
+        }
+    }
+
     fn next_token(&mut self) -> Token {
         self.last_token += 1;
         Token(self.last_token)
@@ -98,7 +111,11 @@ impl UserspaceEngine {
         listen: SocketAddr,
         encap: &'static dyn crate::encap::Encap,
     ) -> Result<(), BindError> {
-        let mux = Mux::open(listen, encap)?;
+        let ours = |error| match (error, self.muxes.values().find(|mux| mux.what.sockets.obstructs(listen))) {
+            (BindError::Taken(address), Some(mux)) => BindError::Ours { address, by: mux.what.listen },
+            (error, _) => error,
+        };
+        let mux = Mux::open(listen, encap).map_err(ours)?;
         let token = self.next_token();
         let worker = self
             .workers
@@ -109,7 +126,7 @@ impl UserspaceEngine {
     }
 
     fn raise(&mut self, spec: &DeviceSpec, existing: Existing) -> Result<Watched<Port<TapDevice>>, TapError> {
-        let tap_spec = TapSpec { name: spec.name.clone(), mac: spec.mac, mtu: spec.mtu };
+        let tap_spec = TapSpec { link: spec.link, name: spec.name.clone(), mac: spec.mac, mtu: spec.mtu };
         let tap = match existing {
             Existing::Refuse => self.kit.create(&tap_spec)?,
             Existing::Adopt => self.kit.adopt(&tap_spec)?,
@@ -164,7 +181,9 @@ impl Engine for UserspaceEngine {
             return Ok(());
         }
         match self.muxes.get(&listen) {
-            Some(mux) if mux.what.encap.name() != encap.name() => return Err(BindError::Taken(listen)),
+            Some(mux) if mux.what.encap.name() != encap.name() => {
+                return Err(BindError::Ours { address: listen, by: listen });
+            }
             Some(_) => {}
             None => self.open_mux(listen, encap)?,
         }
@@ -177,15 +196,7 @@ impl Engine for UserspaceEngine {
     }
 
     fn stop(&mut self, link: LinkId) {
-        let Some(member) = self.overlays.get_mut(&link) else { return };
-        member.started = false;
-        member.show_carrier();
-        let listen = member.listen;
-        let shared = self.overlays.values().any(|member| member.started && member.listen == listen);
-        let closed = if shared { None } else { self.muxes.remove(&listen) };
-        if let Some(mux) = &closed {
-            self.workers.forget(mux.worker, mux.what.sockets.listener());
-        }
+        self.leave(link);
         self.publish();
     }
 
@@ -194,9 +205,13 @@ impl Engine for UserspaceEngine {
     }
 
     fn remove_overlay(&mut self, link: LinkId) {
-        self.stop(link);
+        self.leave(link);
         self.overlays.remove(&link);
         self.publish();
+    }
+
+    fn is_taken(&self, name: &LinkName) -> Result<bool, TapError> {
+        self.kit.has(name)
     }
 
     fn add_device(&mut self, over: LinkId, spec: &DeviceSpec, existing: Existing) -> Result<(), TapError> {
@@ -215,11 +230,13 @@ impl Engine for UserspaceEngine {
         let device = port.what.device();
         self.workers.forget(port.worker, device.as_fd());
         self.publish();
-        if device.is_gone() {
-            return Ok(());
-        }
         // The device ends with the last descriptor, which is dropped with `port` at the end.
-        device.give_up().map_err(|error| TapError::System { step: "end", name, error })
+        match device.give_up() {
+            Err(error) if error.raw_os_error() != Some(libc::EBADFD) => {
+                Err(TapError::System { step: "end", name, error })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn has_device(&self, over: LinkId, link: LinkId) -> bool {

@@ -65,6 +65,7 @@ impl Mux {
             datagrams: self.counters.datagrams.load(Ordering::Relaxed),
             bad_header: self.counters.bad_header.load(Ordering::Relaxed),
             unknown_vnetid: self.counters.unknown_vnetid.load(Ordering::Relaxed),
+            queue_full: crate::sys::dropped_in_queue(self.sockets.listener()).unwrap_or(0).into(),
             trains: self.takes_trains(),
         }
     }
