@@ -1,11 +1,14 @@
 use super::{DropReason, FrameBuf, Load};
-use crate::offload::{Cut, VnetHeader, header_for};
+use crate::offload::{Cut, Run, VnetHeader, header_for};
 use crate::types::OverlayMtu;
 use crate::wire::Ethernet;
 
 /// A frame as it is inside the tunnel, with what has been found out about it.
 pub(super) struct Inner<'a> {
+    /// Its octets, or the first of them.
     pub(super) frame: &'a [u8],
+    /// The others, of a run of frames: the payload of each.
+    pub(super) more: &'a [&'a [u8]],
     pub(super) ethernet: Ethernet,
     pub(super) load: Load,
     origin: Origin,
@@ -15,8 +18,11 @@ pub(super) struct Inner<'a> {
 enum Origin {
     /// A device here: its virtio header says all.
     Device { vnet: VnetHeader, cut: Option<Cut> },
-    /// A tunnel end: only the frame itself says.
-    Wire,
+    /// A tunnel end: only the frame itself says; `datagram_len` when the system has said that it is a super-frame.
+    Wire { datagram_len: Option<usize> },
+    /// A tunnel end, and its checksum has been found right; several frames of at most `longest` octets where the virtio
+    /// header says so.
+    Checked { vnet: VnetHeader, longest: usize },
 }
 
 impl<'a> Inner<'a> {
@@ -29,35 +35,55 @@ impl<'a> Inner<'a> {
             None => None,
         };
         let load = Load { frames: cut.map_or(1, |cut| cut.count()), bytes: octets.len() };
-        Ok(Self { frame: octets, ethernet, load, origin: Origin::Device { vnet, cut } })
+        Ok(Self { frame: octets, more: &[], ethernet, load, origin: Origin::Device { vnet, cut } })
     }
 
     /// A frame that a tunnel end sent.
-    pub(super) fn arrived(frame: &'a [u8]) -> Result<Self, DropReason> {
+    pub(super) fn arrived(frame: &'a [u8], datagram_len: Option<usize>) -> Result<Self, DropReason> {
         let ethernet = Ethernet::parse(frame).ok_or(DropReason::Runt)?;
         let load = Load { frames: 1, bytes: frame.len() };
-        Ok(Self { frame, ethernet, load, origin: Origin::Wire })
+        Ok(Self { frame, more: &[], ethernet, load, origin: Origin::Wire { datagram_len } })
+    }
+
+    /// An intact frame that a tunnel end sent.
+    pub(super) fn intact(frame: &'a [u8], ethernet: Ethernet) -> Self {
+        let load = Load { frames: 1, bytes: frame.len() };
+        let origin = Origin::Checked { vnet: VnetHeader::intact(), longest: frame.len() };
+        Self { frame, more: &[], ethernet, load, origin }
+    }
+
+    /// A run of intact frames that a tunnel end sent: the headers of all, and the payload of each.
+    pub(super) fn run(run: &'a mut Run, payloads: &'a [&'a [u8]], ethernet: Ethernet) -> Self {
+        let (frames, longest) = (run.segments(), run.segment_len());
+        let (vnet, headers) = run.finish();
+        let bytes = headers.len() + payloads.iter().map(|payload| payload.len()).sum::<usize>();
+        let origin = Origin::Checked { vnet, longest };
+        Self { frame: headers, more: payloads, ethernet, load: Load { frames, bytes }, origin }
     }
 
     /// How it is cut, when it is a super-frame of a device.
     pub(super) const fn cut(&self) -> Option<Cut> {
         match self.origin {
             Origin::Device { cut, .. } => cut,
-            Origin::Wire => None,
+            Origin::Wire { .. } | Origin::Checked { .. } => None,
         }
     }
 
     /// Whether it, or each frame it is cut into, fits an MTU.
     pub(super) fn fits(&self, mtu: OverlayMtu) -> bool {
-        let longest = self.cut().map_or(self.frame.len(), |cut| cut.segment_len());
+        let longest = match self.origin {
+            Origin::Device { cut: Some(cut), .. } => cut.segment_len(),
+            Origin::Checked { longest, .. } => longest,
+            Origin::Device { cut: None, .. } | Origin::Wire { .. } => self.frame.len(),
+        };
         longest <= mtu.frame_limit(self.ethernet.header_len)
     }
 
     /// The virtio header for a receiver with that MTU; none when it does not fit.
     pub(super) fn vnet_for(&self, mtu: OverlayMtu) -> Option<VnetHeader> {
         match self.origin {
-            Origin::Device { vnet, .. } => self.fits(mtu).then_some(vnet),
-            Origin::Wire => header_for(self.frame, &self.ethernet, mtu),
+            Origin::Device { vnet, .. } | Origin::Checked { vnet, .. } => self.fits(mtu).then_some(vnet),
+            Origin::Wire { datagram_len } => header_for(self.frame, &self.ethernet, mtu, datagram_len),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! What becomes of a frame: the decisions between devices and sockets, without either.
 //!
-//! [`Overlay::transmit`] takes a frame that a VNIC sent, [`Overlay::receive`] one that a tunnel end sent. Both hand
+//! [`Overlay::transmit`] takes a frame that a VNIC sent, [`Inbox::take`] one that a tunnel end sent. Both hand
 //! it to VNICs through [`Device`]; what is to go to a tunnel end comes back as a [`Departure`].
 
 mod counters;
 mod demux;
 mod frame;
+mod inbox;
 mod inner;
 mod overlay;
 mod port;
@@ -13,8 +14,9 @@ mod receive;
 mod transmit;
 
 pub use counters::{Direction, DropReason, Load, MuxCounters, OverlayCounters, PortCounters};
-pub use demux::Demux;
+pub use demux::{Arrival, Demux};
 pub use frame::{FRAME_MAX, FrameBuf, HEADROOM};
+pub use inbox::Inbox;
 pub use overlay::{Overlay, OverlaySettings};
 pub use port::{Device, DeviceError, Port, PortSettings};
 pub use transmit::Departure;

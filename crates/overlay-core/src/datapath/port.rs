@@ -8,11 +8,12 @@ use crate::wire::{ETHERNET_HEADER, VLAN_TAG};
 
 /// Where a VNIC's frames go: its TAP device, or a twin of it in a test.
 pub trait Device: Send + Sync + fmt::Debug {
-    /// Hands over one frame in two pieces, whole or not at all.
+    /// Hands over one frame in pieces, whole or not at all: two, and those of `more` behind them, which are at most
+    /// [`RUN_SEGMENTS`](crate::offload::RUN_SEGMENTS).
     ///
     /// # Errors
     /// Why the device did not take it.
-    fn give(&self, header: VnetHeader, pieces: [&[u8]; 2]) -> Result<(), DeviceError>;
+    fn give(&self, header: VnetHeader, pieces: [&[u8]; 2], more: &[&[u8]]) -> Result<(), DeviceError>;
 }
 
 /// Why a device did not take a frame.
@@ -94,9 +95,9 @@ impl<D: Device> Port<D> {
     fn try_give(&self, inner: &Inner<'_>) -> Result<(), DropReason> {
         let vnet = inner.vnet_for(self.settings.mtu).ok_or(DropReason::TooBig)?;
         if self.settings.vid.is_none() {
-            return Ok(self.device.give(vnet, [inner.frame, &[]])?);
+            return Ok(self.device.give(vnet, [inner.frame, &[]], inner.more)?);
         }
         let (addresses, rest) = inner.frame.split_at(ETHERNET_HEADER - size_of::<u16>());
-        Ok(self.device.give(vnet.moved_up(VLAN_TAG), [addresses, &rest[VLAN_TAG..]])?)
+        Ok(self.device.give(vnet.moved_up(VLAN_TAG), [addresses, &rest[VLAN_TAG..]], inner.more)?)
     }
 }

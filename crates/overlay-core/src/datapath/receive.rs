@@ -4,31 +4,42 @@ use super::{Device, Direction, DropReason, Inner, Load, Overlay};
 use crate::lookup::Sources;
 
 impl<D: Device> Overlay<D> {
-    /// Takes a frame that the tunnel end `sender` sent, its header taken off.
-    pub fn receive(&self, sender: IpAddr, frame: &[u8]) {
-        self.counters.from_wire.add(Load { frames: 1, bytes: frame.len() });
-        if let Err(reason) = self.try_receive(sender, frame) {
-            self.counters.lose(Direction::In, reason, 1);
+    /// Takes a frame that the tunnel end `sender` sent, its header taken off; `datagram_len` when the system has said
+    /// that it is a super-frame of datagrams.
+    pub fn receive(&self, sender: IpAddr, frame: &[u8], datagram_len: Option<usize>) {
+        match Inner::arrived(frame, datagram_len) {
+            Ok(inner) => self.receive_inner(sender, &inner),
+            Err(reason) => {
+                self.counters.from_wire.add(Load { frames: 1, bytes: frame.len() });
+                self.counters.lose(Direction::In, reason, 1);
+            }
         }
     }
 
-    fn try_receive(&self, sender: IpAddr, frame: &[u8]) -> Result<(), DropReason> {
+    /// Takes a frame, or a run of frames, whose header has been read.
+    pub(super) fn receive_inner(&self, sender: IpAddr, inner: &Inner<'_>) {
+        self.counters.from_wire.add(inner.load);
+        if let Err(reason) = self.try_receive(sender, inner) {
+            self.counters.lose(Direction::In, reason, inner.load.frames);
+        }
+    }
+
+    fn try_receive(&self, sender: IpAddr, inner: &Inner<'_>) -> Result<(), DropReason> {
         if !self.settings.active {
             return Err(DropReason::NotActive);
         }
         if !self.settings.sources.as_ref().is_some_and(|sources: &Sources| sources.allow(sender)) {
             return Err(DropReason::UnknownVtep);
         }
-        let inner = Inner::arrived(frame)?;
         if !inner.ethernet.destination.is_multicast() {
             let owner = self.owner(&inner.ethernet).ok_or(DropReason::UnknownMac)?;
-            self.hand(owner, &inner, Direction::In);
+            self.hand(owner, inner, Direction::In);
             return Ok(());
         }
-        match self.flood(&inner, Direction::In, None) {
+        match self.flood(inner, Direction::In, None) {
             0 => Err(DropReason::NoReceiver),
             receivers => {
-                self.counters.became(receivers, 1);
+                self.counters.became(receivers, inner.load.frames);
                 Ok(())
             }
         }
@@ -43,7 +54,7 @@ mod tests {
     const KNOWN: &str = "10.0.0.2";
 
     fn receive(bench: &Bench, sender: &str, frame: &[u8]) {
-        bench.overlay.receive(sender.parse().unwrap(), frame);
+        bench.overlay.receive(sender.parse().unwrap(), frame, None);
     }
 
     #[test]

@@ -20,15 +20,15 @@ pub(super) const ANY: MacAddr = MacAddr::BROADCAST;
 #[derive(Debug, Default)]
 pub(super) struct Twin {
     down: AtomicBool,
-    taken: Mutex<Vec<Vec<u8>>>,
+    taken: Mutex<Vec<(VnetHeader, Vec<u8>)>>,
 }
 
 impl Device for Twin {
-    fn give(&self, _header: VnetHeader, pieces: [&[u8]; 2]) -> Result<(), DeviceError> {
+    fn give(&self, header: VnetHeader, pieces: [&[u8]; 2], more: &[&[u8]]) -> Result<(), DeviceError> {
         if self.down.load(Ordering::Relaxed) {
             return Err(DeviceError::Down);
         }
-        self.taken.lock().unwrap().push(pieces.concat());
+        self.taken.lock().unwrap().push((header, [pieces.concat(), more.concat()].concat()));
         Ok(())
     }
 }
@@ -87,6 +87,11 @@ impl Bench {
     }
 
     pub(super) fn taken(&self, port: usize) -> Vec<Vec<u8>> {
+        self.taken_with_headers(port).into_iter().map(|(_, frame)| frame).collect()
+    }
+
+    /// What a port was given, with its virtio headers.
+    pub(super) fn taken_with_headers(&self, port: usize) -> Vec<(VnetHeader, Vec<u8>)> {
         self.overlay.ports()[port].device.taken.lock().unwrap().clone()
     }
 
@@ -131,7 +136,7 @@ proptest! {
             if let Some(vid) = tag { frame.splice(12..12, [0x81, 0, 0, vid]); }
             frame.truncate(len);
             if from_wire {
-                bench.overlay.receive(point().ip(), &frame);
+                bench.overlay.receive(point().ip(), &frame, None);
             } else if let Some((departure, _)) = bench.transmit(len % 3, &frame) {
                 bench.sent(departure.load.bytes);
             }

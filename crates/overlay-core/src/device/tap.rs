@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 use super::{Namespace, NamespaceError};
 use crate::datapath::{Device, DeviceError, FrameBuf};
 use crate::netlink::{self, Netlink, NetlinkError};
-use crate::offload::{VNET_HEADER, VnetHeader};
+use crate::offload::{RUN_SEGMENTS, VNET_HEADER, VnetHeader};
 use crate::sys;
 use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu};
 
@@ -248,10 +248,15 @@ impl AsFd for TapDevice {
 }
 
 impl Device for TapDevice {
-    fn give(&self, header: VnetHeader, [head, tail]: [&[u8]; 2]) -> Result<(), DeviceError> {
-        let pieces = [IoSlice::new(header.as_bytes()), IoSlice::new(head), IoSlice::new(tail)];
-        let pieces = if tail.is_empty() { &pieces[..2] } else { &pieces };
-        match (&self.file).write_vectored(pieces) {
+    fn give(&self, header: VnetHeader, pieces: [&[u8]; 2], more: &[&[u8]]) -> Result<(), DeviceError> {
+        let mut slices = [IoSlice::new(&[]); 3 + RUN_SEGMENTS];
+        let octets = [header.as_bytes()].into_iter().chain(pieces).chain(more.iter().copied());
+        let mut count = 0;
+        for (slice, octets) in slices.iter_mut().zip(octets.filter(|octets| !octets.is_empty())) {
+            *slice = IoSlice::new(octets);
+            count += 1;
+        }
+        match (&self.file).write_vectored(&slices[..count]) {
             Ok(_) => Ok(()),
             // tun_get_user answers EIO for a device that is down, EBADFD for one that is gone.
             Err(error) if matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADFD)) => {

@@ -1,10 +1,14 @@
 //! The virtio header that goes with every frame to and from a device, and what it must say of frames whose
 //! checksum the sender left unfinished.
 
+mod merge;
 mod split;
+#[cfg(test)]
+pub(crate) mod twin;
 mod unfinished;
 mod vnet_header;
 
+pub use merge::{Member, RUN_SEGMENTS, Run};
 pub use split::{BadSuperFrame, CUT_HEADER_MAX, Cut, finish_checksum};
 pub use unfinished::header_for;
 pub use vnet_header::{Gso, VNET_HEADER, VnetHeader};

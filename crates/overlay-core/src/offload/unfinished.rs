@@ -8,14 +8,24 @@ use crate::wire::{Ethernet, Packet, Transport};
 /// holds the sum of the pseudo-header alone (CHECKSUM_PARTIAL, include/linux/skbuff.h), and a TCP segment may be
 /// longer than any MTU. The kernel's vxlan device over veth sends both. Such a frame is passed on as what it is;
 /// the receiver finishes the checksum or cuts the segment when it has to. A finished checksum that happens to
-/// equal that sum stays right: finishing it again gives the same value.
-pub fn header_for(frame: &[u8], ethernet: &Ethernet, mtu: OverlayMtu) -> Option<VnetHeader> {
+/// equal that sum stays right: finishing it again gives the same value. `datagram_len` is the length of the datagrams
+/// that the system says a UDP super-frame is of.
+pub fn header_for(
+    frame: &[u8],
+    ethernet: &Ethernet,
+    mtu: OverlayMtu,
+    datagram_len: Option<usize>,
+) -> Option<VnetHeader> {
     let fits = frame.len() <= mtu.frame_limit(ethernet.header_len);
     let Some((packet, transport)) = unfinished(frame, ethernet) else {
         return fits.then(VnetHeader::default);
     };
     let header = VnetHeader::unfinished(packet.payload_offset, transport.checksum_offset());
-    if fits { Some(header) } else { segmented(header, &packet, ethernet, mtu) }
+    match (fits, transport) {
+        (true, _) => Some(header),
+        (false, Transport::Tcp) => stream(header, &packet, ethernet, mtu),
+        (false, Transport::Udp) => datagrams(header, &packet, ethernet, mtu, datagram_len?),
+    }
 }
 
 fn unfinished<'a>(frame: &'a [u8], ethernet: &Ethernet) -> Option<(Packet<'a>, Transport)> {
@@ -25,7 +35,7 @@ fn unfinished<'a>(frame: &'a [u8], ethernet: &Ethernet) -> Option<(Packet<'a>, T
     (packet.checksum() == Some(pseudo)).then_some((packet, transport))
 }
 
-fn segmented(
+fn stream(
     header: VnetHeader,
     packet: &Packet<'_>,
     ethernet: &Ethernet,
@@ -35,6 +45,18 @@ fn segmented(
     let size = mtu.frame_limit(ethernet.header_len).checked_sub(header_len).filter(|size| *size > 0)?;
     let gso = if packet.v6 { Gso::TcpV6 } else { Gso::TcpV4 };
     Some(header.segmented(gso, header_len, size))
+}
+
+fn datagrams(
+    header: VnetHeader,
+    packet: &Packet<'_>,
+    ethernet: &Ethernet,
+    mtu: OverlayMtu,
+    len: usize,
+) -> Option<VnetHeader> {
+    let header_len = packet.payload_offset + 8;
+    let fits = len > 0 && header_len + len <= mtu.frame_limit(ethernet.header_len);
+    fits.then(|| header.segmented(Gso::Udp, header_len, len))
 }
 
 #[cfg(test)]
@@ -64,7 +86,7 @@ mod tests {
     }
 
     fn header(frame: &[u8]) -> Option<VnetHeader> {
-        header_for(frame, &Ethernet::parse(frame).unwrap(), OverlayMtu::default())
+        header_for(frame, &Ethernet::parse(frame).unwrap(), OverlayMtu::default(), None)
     }
 
     #[test]

@@ -6,6 +6,8 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{RcvBufForce, SndBufForce};
 use socket2::{SockFilter, Socket};
 
+use crate::sys;
+
 /// Octets of datagrams that may wait on a socket: some milliseconds at 10 Gbit/s.
 const BUFFER: usize = 4 << 20;
 
@@ -17,8 +19,10 @@ pub(super) fn for_listening(socket: Socket) -> io::Result<Socket> {
         socket.set_recv_buffer_size(BUFFER)?;
     }
     if socket.local_addr()?.is_ipv6() {
-        crate::sys::accept_zero_checksum(&socket)?;
+        sys::accept_zero_checksum(&socket)?;
     }
+    // Kernels without it hand over each datagram alone.
+    let _ = sys::accept_trains(&socket);
     Ok(socket)
 }
 

@@ -6,7 +6,7 @@ use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use libc::{c_uint, cmsghdr, iovec, mmsghdr, sockaddr_in, sockaddr_in6, sockaddr_storage};
+use libc::{c_int, c_uint, cmsghdr, iovec, mmsghdr, sockaddr_in, sockaddr_in6, sockaddr_storage};
 use socket2::SockAddr;
 
 /// Octets in the largest datagram.
@@ -18,7 +18,19 @@ pub struct RecvBatch {
     names: Vec<sockaddr_storage>,
     headers: Vec<mmsghdr>,
     vectors: Vec<iovec>,
+    controls: Vec<Control>,
 }
+
+/// Room for the one control message that is asked for, a number (UDP_GRO, linux/udp.h).
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Control {
+    header: cmsghdr,
+    number: c_int,
+    padding: [u8; 12],
+}
+// SAFETY: CMSG_SPACE only computes.
+const _: () = assert!(size_of::<Control>() >= unsafe { libc::CMSG_SPACE(4) } as usize);
 
 /// A datagram that was received.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,18 +41,21 @@ pub struct Received<'a> {
     pub octets: &'a [u8],
     /// Whether it was longer than there was room for.
     pub cut: bool,
+    /// How long its datagrams are, when the system has put several together.
+    pub train: Option<usize>,
 }
 
 impl RecvBatch {
     /// Room for `count` datagrams of any size.
     pub fn new(count: usize) -> Self {
         // SAFETY: all-zero octets are legal values of these types: numbers, octets and null pointers.
-        let (name, header, vector) = unsafe { (zeroed(), zeroed(), zeroed()) };
+        let (name, header, vector, control) = unsafe { (zeroed(), zeroed(), zeroed(), zeroed()) };
         Self {
             octets: (0..count).map(|_| vec![0; DATAGRAM_MAX].into_boxed_slice()).collect(),
             names: vec![name; count],
             headers: vec![header; count],
             vectors: vec![vector; count],
+            controls: vec![control; count],
         }
     }
 
@@ -56,10 +71,12 @@ impl RecvBatch {
             header.msg_hdr.msg_namelen = size_of::<sockaddr_storage>() as u32;
             header.msg_hdr.msg_iov = &raw mut self.vectors[place];
             header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = (&raw mut self.controls[place]).cast();
+            header.msg_hdr.msg_controllen = size_of::<Control>() as _;
             header.msg_hdr.msg_flags = 0;
         }
         let count = self.headers.len() as c_uint;
-        // SAFETY: every header points to one vector and one name of `self`, each vector to octets of `self`, and
+        // SAFETY: every header points to one vector, name and control message of `self`, each vector to its octets, and
         // all of them are exclusively borrowed and stay in place over the call.
         let outcome = unsafe {
             let headers = self.headers.as_mut_ptr();
@@ -73,7 +90,16 @@ impl RecvBatch {
         let header = &self.headers[place];
         let octets = &self.octets[place][..(header.msg_len as usize).min(DATAGRAM_MAX)];
         let cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-        Some(Received { source: address(&self.names[place])?, octets, cut })
+        Some(Received { source: address(&self.names[place])?, octets, cut, train: self.train(place) })
+    }
+}
+
+impl RecvBatch {
+    fn train(&self, place: usize) -> Option<usize> {
+        let (message, control) = (&self.headers[place].msg_hdr, &self.controls[place]);
+        let whole = message.msg_controllen >= size_of::<cmsghdr>() + size_of::<c_int>();
+        let asked = control.header.cmsg_level == libc::SOL_UDP && control.header.cmsg_type == libc::UDP_GRO;
+        if whole && asked { usize::try_from(control.number).ok() } else { None }
     }
 }
 
@@ -223,7 +249,7 @@ mod tests {
             assert_eq!(messages.send(sender.as_fd()).unwrap(), 2);
             let mut batch = RecvBatch::new(4);
             assert_eq!(batch.receive(receiver.as_fd()).unwrap(), 2);
-            let expected = Received { source: to.ip(), octets: b"one", cut: false };
+            let expected = Received { source: to.ip(), octets: b"one", cut: false, train: None };
             assert_eq!(batch.datagram(0), Some(expected));
             assert_eq!(batch.datagram(1).unwrap().octets, big);
             assert_eq!(batch.receive(receiver.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);

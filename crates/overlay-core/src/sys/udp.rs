@@ -11,11 +11,23 @@ const UDP_NO_CHECK6_RX: c_int = 102;
 /// # Errors
 /// The system's.
 pub fn accept_zero_checksum(socket: &impl AsFd) -> io::Result<()> {
+    switch_on(socket, UDP_NO_CHECK6_RX)
+}
+
+/// Makes a UDP socket take runs of datagrams of one flow as one, with their length beside (UDP_GRO, Linux 5.0).
+///
+/// # Errors
+/// The system's.
+pub fn accept_trains(socket: &impl AsFd) -> io::Result<()> {
+    switch_on(socket, libc::UDP_GRO)
+}
+
+fn switch_on(socket: &impl AsFd, option: c_int) -> io::Result<()> {
     let on: c_int = 1;
-    // SAFETY: the option reads one `int` through the pointer, which lives over the call.
+    // SAFETY: these options read one `int` through the pointer, which lives over the call.
     let outcome = unsafe {
         let (value, len) = ((&raw const on).cast(), size_of::<c_int>() as libc::socklen_t);
-        libc::setsockopt(socket.as_fd().as_raw_fd(), libc::SOL_UDP, UDP_NO_CHECK6_RX, value, len)
+        libc::setsockopt(socket.as_fd().as_raw_fd(), libc::SOL_UDP, option, value, len)
     };
     if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

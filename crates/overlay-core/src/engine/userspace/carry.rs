@@ -5,9 +5,9 @@ use nix::sys::epoll::Epoll;
 use super::mux::{Mux, reason};
 use super::table::Source;
 use super::train::{Datagram, Yard, train};
-use crate::datapath::{Demux, Direction, DropReason, FrameBuf, Overlay, Port};
+use crate::datapath::{Arrival, Demux, Direction, DropReason, FrameBuf, Inbox, Overlay, Port};
 use crate::device::TapDevice;
-use crate::sys::{RecvBatch, SendRoom};
+use crate::sys::{Received, RecvBatch, SendRoom};
 use crate::wire::FlowHasher;
 
 /// Frames or datagrams that are carried before the next descriptor has its turn.
@@ -121,9 +121,12 @@ impl Carrier {
     fn arrive(&mut self, mux: &Mux, demux: &Demux<TapDevice>) {
         // An error waiting on the socket is told once by this call and is of no datagram.
         let count = self.receive.receive(mux.sockets.listener()).unwrap_or(0);
-        for datagram in (0..count).filter_map(|place| self.receive.datagram(place)) {
-            demux.receive(datagram.source, datagram.octets, datagram.cut);
+        let mut inbox = Inbox::default();
+        for received in (0..count).filter_map(|place| self.receive.datagram(place)) {
+            let Received { source: sender, octets, cut, train } = received;
+            demux.receive(&Arrival { sender, octets, cut, train }, &mut inbox);
         }
+        inbox.finish();
     }
 }
 
