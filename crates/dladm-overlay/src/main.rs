@@ -1,4 +1,4 @@
-#![doc = include_str!("theory.md")]
+#![doc = include_str!("../theory.md")]
 #![forbid(unsafe_code)]
 
 mod cli;

@@ -88,30 +88,31 @@ impl Carrier {
 
     fn depart(&mut self, mux: &Mux, sender: Sender<'_>) {
         self.yard.sort();
+        let shipment = Shipment { mux, yard: &self.yard, frames: &self.frames };
         for (slot, datagrams) in self.yard.by_socket() {
             let mut rest = datagrams;
             // How many of the rest go one by one, because the system has refused them as a train.
             let mut alone = 0;
             while !rest.is_empty() {
-                let (next, trains) =
-                    if alone > 0 { (&rest[..alone], false) } else { (rest, mux.takes_trains()) };
-                let (done, error) =
-                    match send(mux, slot, next, trains, &self.yard, &self.frames, &mut self.room) {
-                        Ok(count) => {
-                            next[..count]
-                                .iter()
-                                .for_each(|datagram| sender.overlay.counters().sent(datagram.load));
-                            (count, None)
-                        }
-                        Err(error) if trains && train(rest) > 1 && mux.refuses_train(&error) => {
-                            alone = train(rest);
-                            continue;
-                        }
-                        Err(error) => (1, Some(error)),
-                    };
-                if let Some(error) = error {
-                    sender.lose(reason(&error), done);
-                }
+                let trains = alone == 0 && mux.takes_trains();
+                let next = if alone > 0 { &rest[..alone] } else { rest };
+                let first = if trains { train(rest) } else { 1 };
+                let done = match shipment.send(slot, next, trains, &mut self.room) {
+                    Ok(count) => {
+                        next[..count]
+                            .iter()
+                            .for_each(|datagram| sender.overlay.counters().sent(datagram.load));
+                        count
+                    }
+                    Err(error) if first > 1 && mux.refuses_train(&error) => {
+                        alone = first;
+                        continue;
+                    }
+                    Err(error) => {
+                        sender.lose(reason(&error), first);
+                        first
+                    }
+                };
                 alone = alone.saturating_sub(done);
                 rest = &rest[done..];
             }
@@ -130,34 +131,39 @@ impl Carrier {
     }
 }
 
-/// Sends datagrams of one socket with one system call, as trains or one by one; says how many datagrams went.
-fn send(
-    mux: &Mux,
-    slot: usize,
-    datagrams: &[Datagram],
-    trains: bool,
-    yard: &Yard,
-    frames: &[FrameBuf],
-    room: &mut SendRoom,
-) -> io::Result<usize> {
-    let mut messages = room.begin();
-    let (mut rest, mut ends) = (datagrams, [0; BATCH]);
-    let mut count = 0;
-    while !rest.is_empty() && count < BATCH {
-        let len = if trains { train(rest) } else { 1 };
-        rest[..len]
-            .iter()
-            .flat_map(|datagram| yard.pieces(datagram, frames))
-            .for_each(|piece| messages.add(piece));
-        let segment = if len > 1 { rest[0].segment() } else { None };
-        messages.finish(mux.address(rest[0].destination()), segment);
-        ends[count] = datagrams.len() - rest.len() + len;
-        count += 1;
-        rest = &rest[len..];
-    }
-    match messages.send(mux.sockets.sender(slot))? {
-        0 => Err(io::ErrorKind::WouldBlock.into()),
-        sent => Ok(ends[sent - 1]),
+/// A batch on its way out.
+struct Shipment<'a> {
+    mux: &'a Mux,
+    yard: &'a Yard,
+    frames: &'a [FrameBuf],
+}
+
+impl Shipment<'_> {
+    /// Sends datagrams of one socket with one system call, as trains or one by one; says how many went.
+    fn send(
+        &self,
+        slot: usize,
+        datagrams: &[Datagram],
+        trains: bool,
+        room: &mut SendRoom,
+    ) -> io::Result<usize> {
+        let mut messages = room.begin();
+        let (mut rest, mut ends) = (datagrams, [0; BATCH]);
+        let mut count = 0;
+        while !rest.is_empty() && count < BATCH {
+            let len = if trains { train(rest) } else { 1 };
+            let pieces = rest[..len].iter().flat_map(|datagram| self.yard.pieces(datagram, self.frames));
+            pieces.for_each(|piece| messages.add(piece));
+            let segment = if len > 1 { rest[0].segment() } else { None };
+            messages.finish(self.mux.address(rest[0].destination()), segment);
+            rest = &rest[len..];
+            ends[count] = datagrams.len() - rest.len();
+            count += 1;
+        }
+        match messages.send(self.mux.sockets.sender(slot))? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            sent => Ok(ends[sent - 1]),
+        }
     }
 }
 
