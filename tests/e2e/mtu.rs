@@ -40,6 +40,18 @@ fn the_default_overlay_of_1400_fits_an_underlay_of_1500() {
 }
 
 #[test]
+fn an_overlay_larger_than_its_underlay_crosses_in_fragments() {
+    let scene = Scene::ours(Plan { mtu: 1500, ..Plan::default() });
+    assert!(scene.host.net.ping(inner_v4(2), 1472, true), "a full packet crosses");
+    tcp_copy(&scene.host.net, &scene.peer.net, inner_v4(2), 10_000_000);
+    assert!(fragments(&scene.host) > 0, "outer packets are fragmented");
+    for host in [&scene.host, &scene.peer] {
+        host.check_counters();
+        assert_eq!(host.counters("demo0").dropped("underlay-mtu"), 0);
+    }
+}
+
+#[test]
 fn a_vnic_has_the_mtu_of_its_overlay_or_a_smaller_one() {
     let scene = Scene::ours(Plan { mtu: 1450, ..Plan::default() });
     scene.host.create_vnic("small0", "demo0", &["-p", "mtu=1300"]);
