@@ -11,21 +11,21 @@ use super::{Daemon, Paths};
 #[derive(Debug)]
 pub struct Claim {
     socket: PathBuf,
-    _lock: File,
+    _locks: [File; 2],
 }
 
 /// Why a daemon could not have its place.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
     /// Another one has it.
-    #[error("another {program} (process {holder}) serves {}", run.display())]
+    #[error("another {program} (process {holder}) has {}", dir.display())]
     Taken {
         /// The daemon.
         program: &'static str,
         /// What the lock file says of the holder.
         holder: String,
-        /// The run directory.
-        run: PathBuf,
+        /// The run or state directory.
+        dir: PathBuf,
     },
     /// A file or directory could not be made.
     #[error("cannot make {}: {error}", path.display())]
@@ -38,37 +38,16 @@ pub enum ClaimError {
 }
 
 impl Claim {
-    /// Takes the daemon's place: makes the run directory, locks it for this daemon, and listens.
+    /// Takes the daemon's place: makes the run and the state directory, locks both for this daemon, and listens.
     /// A socket that a dead daemon has left is replaced.
     ///
     /// # Errors
     /// Another daemon of the kind is alive there, or a file cannot be made.
     pub fn take(paths: &Paths, daemon: Daemon) -> Result<(Self, UnixListener), ClaimError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |error| ClaimError::Io { path, error }
-        };
-        fs::create_dir_all(&paths.run).map_err(failed(&paths.run))?;
-        let lock_path = paths.run.join(format!("{}.lock", daemon.program()));
-        let mut lock = open_lock(&lock_path).map_err(failed(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::Error(error)) => return Err(failed(&lock_path)(error)),
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = lock.read_to_string(&mut holder);
-                let run = paths.run.clone();
-                return Err(ClaimError::Taken {
-                    program: daemon.program(),
-                    holder: holder.trim().to_owned(),
-                    run,
-                });
-            }
-        }
-        write_holder(&mut lock).map_err(failed(&lock_path))?;
+        let locks = [lock(&paths.run, daemon)?, lock(&paths.state, daemon)?];
         let socket = paths.socket(daemon);
         let listener = listen(&socket).map_err(failed(&socket))?;
-        Ok((Self { socket, _lock: lock }, listener))
+        Ok((Self { socket, _locks: locks }, listener))
     }
 }
 
@@ -79,10 +58,39 @@ impl Drop for Claim {
     }
 }
 
+fn failed(path: &Path) -> impl Fn(io::Error) -> ClaimError {
+    let path = path.to_owned();
+    move |error| ClaimError::Io { path: path.clone(), error }
+}
+
+/// Makes a directory and locks it for one daemon of a kind.
+fn lock(dir: &Path, daemon: Daemon) -> Result<File, ClaimError> {
+    fs::create_dir_all(dir).map_err(failed(dir))?;
+    let path = dir.join(format!("{}.lock", daemon.program()));
+    let mut lock = open_lock(&path).map_err(failed(&path))?;
+    match lock.try_lock() {
+        Ok(()) => write_holder(&mut lock).map_err(failed(&path)).map(|()| lock),
+        Err(TryLockError::Error(error)) => Err(failed(&path)(error)),
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = lock.read_to_string(&mut holder);
+            let (program, holder) = (daemon.program(), holder.trim().to_owned());
+            Err(ClaimError::Taken { program, holder, dir: dir.to_owned() })
+        }
+    }
+}
+
 /// Opens the lock file for nobody but its owner: whoever can open it can hold the lock (flock(2)).
 fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let lock = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let lock = options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)?;
     lock.set_permissions(Permissions::from_mode(0o600))?;
     Ok(lock)
 }
@@ -120,6 +128,9 @@ mod tests {
         let second = Claim::take(&paths, Daemon::Varpd).unwrap_err().to_string();
         assert!(second.contains(&process::id().to_string()), "{second}");
         assert!(Claim::take(&paths, Daemon::Overlayd).is_ok());
+        let elsewhere = Paths { run: scratch.path.join("other"), ..paths.clone() };
+        let shared = Claim::take(&elsewhere, Daemon::Varpd).unwrap_err().to_string();
+        assert!(shared.contains(&*scratch.path.to_string_lossy()), "{shared}");
         drop(claim);
         assert!(!paths.socket(Daemon::Varpd).exists());
         assert!(Claim::take(&paths, Daemon::Varpd).is_ok());

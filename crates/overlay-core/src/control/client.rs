@@ -11,7 +11,7 @@ use crate::protocol::{
 };
 
 /// How long a daemon may take over an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection to a daemon on which each call waits for its answer.
 #[derive(Debug)]

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 const VERSION: u32 = 1;
 const SUFFIX: &str = "json";
 const TEMPORARY: &str = "tmp";
+/// Octets in the file of one record; the largest of ours has a few thousand.
+const RECORD_MAX: u64 = 1 << 20;
 
 /// A directory of records, one readable JSON file each, written so that a crash leaves the old or the new one.
 #[derive(Debug, Clone)]
@@ -137,7 +139,12 @@ fn write(path: &Path, record: &impl Serialize) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Reads a record; only a plain file of a record's size is opened, so that nothing else can hold up a start.
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    let found = fs::symlink_metadata(path).map_err(|error| error.to_string())?;
+    if !found.is_file() || found.len() > RECORD_MAX {
+        return Err(format!("it is no plain file of at most {RECORD_MAX} octets"));
+    }
     let octets = fs::read(path).map_err(|error| error.to_string())?;
     let whole: Versioned<T> = serde_json::from_slice(&octets).map_err(|error| error.to_string())?;
     if whole.version == VERSION {
@@ -233,6 +240,16 @@ pub(super) mod tests {
             fs::read_dir(&scratch.path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names.len(), 3, "{names:?}");
         assert!(names.iter().all(|name| name.to_str().unwrap().ends_with(".bad")), "{names:?}");
+    }
+
+    #[test]
+    fn only_plain_files_are_read() {
+        let scratch = Scratch::new();
+        let dir = RecordDir::open(scratch.path.clone()).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.file("zero")).unwrap();
+        fs::create_dir(dir.file("dir")).unwrap();
+        File::create(dir.file("large")).unwrap().set_len(RECORD_MAX + 1).unwrap();
+        assert_eq!(dir.load::<Sample>().unwrap().bad.len(), 3);
     }
 
     #[test]

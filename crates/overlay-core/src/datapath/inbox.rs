@@ -181,6 +181,24 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_refuses_super_frames_gets_the_frames() {
+        for vid in [None, crate::types::VlanId::new(7).ok()] {
+            let bench = Bench::new(&[vid]);
+            bench.refuse_super_frames(0);
+            let plain = stream(&bench, 1, false, 20_000);
+            let mut tagged = plain.clone();
+            if vid.is_some() {
+                tagged.iter_mut().for_each(|frame| drop(frame.splice(12..12, [0x81, 0, 0, 7])));
+            }
+            let mut inbox = Inbox::default();
+            tagged.iter().for_each(|frame| inbox.take(&bench.overlay, point().ip(), frame));
+            inbox.finish();
+            assert_eq!(bench.taken(0), plain);
+            bench.check_counters();
+        }
+    }
+
+    #[test]
     fn frames_that_stand_alone_are_given_as_they_are() {
         let bench = Bench::new(&[None]);
         let frame = frame_to(bench.mac(0), 60);

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 
 use super::{DropReason, Inner, PortCounters};
-use crate::offload::VnetHeader;
+use crate::offload::{Cut, VnetHeader};
 use crate::types::{LinkId, MacAddr, OverlayMtu, VlanId};
 use crate::wire::{ETHERNET_HEADER, VLAN_TAG};
 
@@ -94,10 +94,31 @@ impl<D: Device> Port<D> {
 
     fn try_give(&self, inner: &Inner<'_>) -> Result<(), DropReason> {
         let vnet = inner.vnet_for(self.settings.mtu).ok_or(DropReason::TooBig)?;
-        if self.settings.vid.is_none() {
-            return Ok(self.device.give(vnet, [inner.frame, &[]], inner.more)?);
+        let outcome = match self.settings.vid {
+            None => self.device.give(vnet, [inner.frame, &[]], inner.more),
+            Some(_) => {
+                let (addresses, rest) = inner.frame.split_at(ETHERNET_HEADER - size_of::<u16>());
+                self.device.give(vnet.moved_up(VLAN_TAG), [addresses, &rest[VLAN_TAG..]], inner.more)
+            }
+        };
+        match outcome {
+            Err(DeviceError::Full) if vnet.segmentation().is_some() => self.give_in_frames(inner, &vnet),
+            outcome => Ok(outcome?),
         }
-        let (addresses, rest) = inner.frame.split_at(ETHERNET_HEADER - size_of::<u16>());
-        Ok(self.device.give(vnet.moved_up(VLAN_TAG), [addresses, &rest[VLAN_TAG..]], inner.more)?)
+    }
+
+    /// Gives it a super-frame that its device has refused, frame by frame. Rare: it may copy.
+    fn give_in_frames(&self, inner: &Inner<'_>, vnet: &VnetHeader) -> Result<(), DropReason> {
+        let whole = [inner.frame, &inner.more.concat()].concat();
+        let cut = Cut::new(&whole, &inner.ethernet, vnet).map_err(|_| DropReason::DeviceFull)?;
+        let mut header = vec![0; cut.header_len()];
+        for segment in 0..cut.count() {
+            cut.write_header(&whole, segment, &mut header);
+            let kept = if self.settings.vid.is_some() { VLAN_TAG } else { 0 };
+            let (addresses, rest) = header.split_at(ETHERNET_HEADER - size_of::<u16>());
+            let pieces = [addresses, &rest[kept..]];
+            self.device.give(VnetHeader::intact(), pieces, &[&whole[cut.payload(segment)]])?;
+        }
+        Ok(())
     }
 }

@@ -36,6 +36,15 @@ impl<D: Device> Overlay<D> {
         }
     }
 
+    /// Counts a frame that `sender` sent and the system could not hand over.
+    pub fn unreadable(&self, sender: &Port<D>) {
+        let load = Load { frames: 1, bytes: 0 };
+        sender.counters.sent.add(load);
+        self.counters.from_devices.add(load);
+        sender.counters.lost(1);
+        self.counters.lose(Direction::Out, DropReason::BadSuperFrame, 1);
+    }
+
     fn try_transmit(
         &self,
         sender: &Port<D>,

@@ -20,6 +20,8 @@ pub(super) const ANY: MacAddr = MacAddr::BROADCAST;
 #[derive(Debug, Default)]
 pub(super) struct Twin {
     down: AtomicBool,
+    /// Whether it refuses super-frames.
+    plain: AtomicBool,
     taken: Mutex<Vec<(VnetHeader, Vec<u8>)>>,
 }
 
@@ -27,6 +29,9 @@ impl Device for Twin {
     fn give(&self, header: VnetHeader, pieces: [&[u8]; 2], more: &[&[u8]]) -> Result<(), DeviceError> {
         if self.down.load(Ordering::Relaxed) {
             return Err(DeviceError::Down);
+        }
+        if header.segmentation().is_some() && self.plain.load(Ordering::Relaxed) {
+            return Err(DeviceError::Full);
         }
         self.taken.lock().unwrap().push((header, [pieces.concat(), more.concat()].concat()));
         Ok(())
@@ -97,6 +102,10 @@ impl Bench {
 
     pub(super) fn set_down(&self, port: usize) {
         self.overlay.ports()[port].device.down.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn refuse_super_frames(&self, port: usize) {
+        self.overlay.ports()[port].device.plain.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn sent(&self, len: usize) {

@@ -65,15 +65,6 @@ pub enum TapError {
     Namespace(#[from] NamespaceError),
 }
 
-impl TapError {
-    fn on<'a>(step: &'static str, name: &'a LinkName) -> impl Fn(io::Error) -> Self + 'a {
-        move |error| match error.raw_os_error() {
-            Some(libc::EBUSY) => Self::Held(name.clone()),
-            _ => Self::System { step, name: name.clone(), error },
-        }
-    }
-}
-
 /// What devices are made with: the host's namespace, and one out of sight where they are made whole.
 ///
 /// Whatever watches the host's devices (udev and its MAC address policy above all) sees a new VNIC for the first
@@ -109,7 +100,9 @@ impl DeviceKit {
         if self.has(&spec.name)? {
             return Err(TapError::NameTaken(spec.name.clone()));
         }
-        let tap = self.nursery.within(|| TapDevice::attach(&spec.name))??;
+        let attach =
+            || TapDevice::attach(spec.name.as_str()).map_err(|(step, error)| spec.failed(step, error));
+        let tap = self.nursery.within(attach)??;
         let moved = self.nursery.within(|| self.raise(spec)).map_err(TapError::from);
         let raised = moved.and_then(|raised| {
             raised.map_err(|error| {
@@ -129,15 +122,16 @@ impl DeviceKit {
     /// # Errors
     /// The name belongs to another device, the device to another program, or the system refuses.
     pub fn adopt(&self, spec: &TapSpec) -> Result<TapDevice, TapError> {
-        let on_host = self.host.within(|| Netlink::open()?.device(spec.name.as_str()))??;
-        match on_host {
-            Some(device) if spec.is(&device) => take_over(&self.host, spec, &device),
-            Some(_) => Err(TapError::NameTaken(spec.name.clone())),
-            None => match find_in_zones(spec) {
-                Some((zone, device)) => take_over(&zone, spec, &device),
-                None => self.create(spec),
-            },
+        if let Some(device) = find(&self.host, spec)? {
+            return take_over(&self.host, spec, &device);
         }
+        for zone in Namespace::zones() {
+            // A zone that cannot be looked into does not have it.
+            if let Ok(Some(device)) = find(&zone, spec) {
+                return take_over(&zone, spec, &device);
+            }
+        }
+        self.create(spec)
     }
 
     /// Gives the device in the nursery all it is to have, and moves it to the host.
@@ -150,6 +144,13 @@ impl DeviceKit {
 }
 
 impl TapSpec {
+    fn failed(&self, step: &'static str, error: io::Error) -> TapError {
+        match error.raw_os_error() {
+            Some(libc::EBUSY) => TapError::Held(self.name.clone()),
+            _ => TapError::System { step, name: self.name.clone(), error },
+        }
+    }
+
     /// What marks a device as this VNIC's, for us and in the output of `ip link`.
     fn alias(&self) -> String {
         format!("overlay vnic {}", self.link)
@@ -160,16 +161,15 @@ impl TapSpec {
     }
 }
 
-fn find_in_zones(spec: &TapSpec) -> Option<(Namespace, netlink::Device)> {
-    let find = |zone: Namespace| {
-        let found = zone.within(|| Netlink::open()?.device(spec.name.as_str())).ok()?.ok()?;
-        found.filter(|device| spec.is(device)).map(|device| (zone, device))
-    };
-    Namespace::zones().into_iter().find_map(find)
+/// The VNIC's device in a namespace, whatever its name has become.
+fn find(place: &Namespace, spec: &TapSpec) -> Result<Option<netlink::Device>, TapError> {
+    let devices = place.within(|| Netlink::open()?.devices())??;
+    Ok(devices.into_iter().find(|device| spec.is(device)))
 }
 
 fn take_over(place: &Namespace, spec: &TapSpec, device: &netlink::Device) -> Result<TapDevice, TapError> {
-    let tap = place.within(|| TapDevice::attach(&spec.name))??;
+    let tap = place
+        .within(|| TapDevice::attach(&device.name).map_err(|(step, error)| spec.failed(step, error)))??;
     if device.mac != Some(spec.mac) {
         place.within(|| Netlink::open()?.furnish(device.index, spec.mac, device.mtu, &spec.alias()))??;
     }
@@ -177,16 +177,16 @@ fn take_over(place: &Namespace, spec: &TapSpec, device: &netlink::Device) -> Res
 }
 
 impl TapDevice {
-    /// Opens the device of that name in this thread's namespace.
-    fn attach(name: &LinkName) -> Result<Self, TapError> {
+    /// Opens the device of that name in this thread's namespace; an error comes with the step that failed.
+    fn attach(name: &str) -> Result<Self, (&'static str, io::Error)> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
-        let file = options.open(TUN).map_err(TapError::on("open /dev/net/tun for", name))?;
-        sys::attach_tap(file.as_fd(), name.as_str()).map_err(TapError::on("attach to", name))?;
-        sys::set_vnet_header(file.as_fd(), VNET_HEADER)
-            .map_err(TapError::on("set the virtio header of", name))?;
-        leave_to_us(&file).map_err(TapError::on("set the offloads of", name))?;
-        sys::set_persist(file.as_fd(), true).map_err(TapError::on("keep", name))?;
+        let on = |step| move |error| (step, error);
+        let file = options.open(TUN).map_err(on("open /dev/net/tun for"))?;
+        sys::attach_tap(file.as_fd(), name).map_err(on("attach to"))?;
+        sys::set_vnet_header(file.as_fd(), VNET_HEADER).map_err(on("set the virtio header of"))?;
+        leave_to_us(&file).map_err(on("set the offloads of"))?;
+        sys::set_persist(file.as_fd(), true).map_err(on("keep"))?;
         Ok(Self { file, gone: AtomicBool::new(false) })
     }
 

@@ -61,6 +61,12 @@ pub trait Engine {
     /// Whether the overlay has its underlay socket.
     fn is_started(&self, link: LinkId) -> bool;
 
+    /// Whether the overlay's listen address is still, or already, on this host.
+    ///
+    /// # Errors
+    /// Why it could not be listened on.
+    fn check_underlay(&self, link: LinkId) -> Result<(), BindError>;
+
     /// Forgets an overlay, which has no devices.
     fn remove_overlay(&mut self, link: LinkId);
 

@@ -44,8 +44,11 @@ impl Member {
         bears.then_some(member)
     }
 
-    /// Whether the transport's checksum is right.
+    /// Whether its checksums are right.
     pub fn is_intact(&self, frame: &[u8]) -> bool {
+        if !self.is_v6() && Sum::default().plus(&frame[self.ip..self.transport]).folded() != 0xffff {
+            return false;
+        }
         let addresses = &frame[self.addresses()..self.transport];
         let octets = &frame[self.transport..self.end];
         pseudo_sum(addresses, self.protocol(), octets.len()).plus(octets).folded() == 0xffff
@@ -66,10 +69,7 @@ impl Member {
     }
 
     const fn protocol(&self) -> Transport {
-        match self.gso {
-            Gso::Udp => Transport::Udp,
-            Gso::TcpV4 | Gso::TcpV6 => Transport::Tcp,
-        }
+        self.gso.transport()
     }
 
     fn is_v6(&self) -> bool {
@@ -353,6 +353,13 @@ mod tests {
             *other.last_mut().unwrap() ^= 1;
             assert_eq!(member(&other), None);
         }
+    }
+
+    #[test]
+    fn a_wrong_checksum_of_the_ip_header_keeps_a_frame_alone() {
+        let [mut one, _] = pair(Gso::TcpV4, false);
+        one[24] ^= 1;
+        assert_eq!(member(&one), None);
     }
 
     #[test]

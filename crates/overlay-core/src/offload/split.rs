@@ -1,10 +1,16 @@
 use std::ops::Range;
 
 use super::{Gso, VnetHeader};
-use crate::wire::{Ethernet, Packet, Sum, Transport, pseudo_sum};
+use crate::wire::{Ethernet, Packet, Sum, Transport};
 
-/// Octets of the longest headers that a cut repeats: Ethernet with two tags, IPv4 with options or IPv6, TCP with options.
-pub const CUT_HEADER_MAX: usize = 22 + 60 + 60;
+/// Octets of the longest headers that a cut repeats: Ethernet with tags, IPv4 with options or IPv6 with extension
+/// headers, TCP with options.
+pub const CUT_HEADER_MAX: usize = 256;
+
+/// Octets of payload in a segment below which no stream goes (TCP_MIN_GSO_SIZE, include/net/tcp.h).
+const SIZE_MIN: usize = 8;
+/// Octets of an IPv6 header without extensions.
+const IPV6_HEADER: usize = 40;
 
 /// TCP flags that only the last segment keeps: FIN and PSH.
 const LAST_ONLY: u8 = 0x09;
@@ -34,22 +40,20 @@ impl Cut {
     /// [`BadSuperFrame`].
     pub fn new(frame: &[u8], ethernet: &Ethernet, vnet: &VnetHeader) -> Result<Self, BadSuperFrame> {
         let Some((Some(gso), size)) = vnet.segmentation() else { return Err(BadSuperFrame) };
+        let (transport, checksum) = vnet.needs_checksum().ok_or(BadSuperFrame)?;
         let packet = Packet::parse(frame, ethernet).ok_or(BadSuperFrame)?;
-        let transport =
-            packet.transport.filter(|transport| gso.carries(*transport, packet.v6)).ok_or(BadSuperFrame)?;
-        let transport_len = match transport {
-            Transport::Tcp => packet.tcp_header_len().ok_or(BadSuperFrame)?,
-            Transport::Udp => 8,
-        };
-        let (ip, transport) = (ethernet.header_len, packet.payload_offset);
-        let header_len = transport + transport_len;
-        let frame_len = transport + packet.payload.len();
+        let (ip, frame_len) = (ethernet.header_len, packet.payload_offset + packet.payload.len());
+        // The system says where the transport begins: behind extension headers, too, which only IPv6 has.
+        let extended = packet.v6 && transport > packet.payload_offset;
+        let placed = transport == packet.payload_offset || extended;
+        let fitting =
+            gso.carries(gso.transport(), packet.v6) && checksum == gso.transport().checksum_offset();
+        let header = frame.get(transport..frame_len).ok_or(BadSuperFrame)?;
+        let header_len = transport + header_len(gso, header).ok_or(BadSuperFrame)?;
         let cut = Self { gso, ip, transport, header_len, size, frame_len };
-        if size == 0 || header_len > CUT_HEADER_MAX || frame_len <= header_len {
-            Err(BadSuperFrame)
-        } else {
-            Ok(cut)
-        }
+        let sound =
+            placed && fitting && size >= SIZE_MIN && header_len <= CUT_HEADER_MAX && header_len < frame_len;
+        if sound { Ok(cut) } else { Err(BadSuperFrame) }
     }
 
     /// How many segments there are.
@@ -63,8 +67,8 @@ impl Cut {
     }
 
     /// Octets of the longest segment.
-    pub const fn segment_len(&self) -> usize {
-        self.header_len + self.size
+    pub fn segment_len(&self) -> usize {
+        self.frame_len.min(self.header_len + self.size)
     }
 
     /// Where the payload of a segment stands in the frame.
@@ -79,26 +83,29 @@ impl Cut {
         header.copy_from_slice(&frame[..self.header_len]);
         self.write_ip(segment, payload.len(), &mut header[self.ip..self.transport]);
         let transport_len = self.header_len - self.transport + payload.len();
-        let (before, transport) = header.split_at_mut(self.transport);
+        let transport = &mut header[self.transport..];
         match self.gso {
             Gso::TcpV4 | Gso::TcpV6 => self.write_tcp(segment, transport),
             Gso::Udp => put(transport, 4, transport_len as u16),
         }
-        let protocol = self.protocol();
-        put(transport, protocol.checksum_offset(), 0);
-        let addresses =
-            if self.is_v6(before) { &before[self.ip + 8..] } else { &before[self.ip + 12..self.ip + 20] };
-        let sum = pseudo_sum(addresses, protocol, transport_len).plus(transport).plus(&frame[payload]);
-        put(transport, protocol.checksum_offset(), protocol.checksum(sum));
+        let protocol = self.gso.transport();
+        let at = protocol.checksum_offset();
+        // The field holds the pseudo-header's sum with the length of the whole, which is taken out of it again
+        // (RFC 1624); so nothing has to be known of what stands between the addresses and the transport.
+        let whole = (self.frame_len - self.transport) as u16;
+        let pseudo = Sum::default().plus(&frame[self.transport + at..][..2]).plus_word(!whole);
+        put(transport, at, 0);
+        let sum = pseudo.plus_word(transport_len as u16).plus(transport).plus(&frame[payload]);
+        put(transport, at, protocol.checksum(sum));
     }
 
     fn write_ip(&self, segment: usize, payload_len: usize, ip: &mut [u8]) {
-        let behind = self.header_len - self.transport + payload_len;
+        let behind = self.header_len - self.ip + payload_len;
         if ip[0] >> 4 == 6 {
-            put(ip, 4, behind as u16);
+            put(ip, 4, (behind - IPV6_HEADER) as u16);
             return;
         }
-        put(ip, 2, (ip.len() + behind) as u16);
+        put(ip, 2, behind as u16);
         let identification = u16::from_be_bytes([ip[4], ip[5]]).wrapping_add(segment as u16);
         put(ip, 4, identification);
         put(ip, 10, 0);
@@ -117,16 +124,13 @@ impl Cut {
             tcp[13] &= !FIRST_ONLY;
         }
     }
+}
 
-    const fn protocol(&self) -> Transport {
-        match self.gso {
-            Gso::TcpV4 | Gso::TcpV6 => Transport::Tcp,
-            Gso::Udp => Transport::Udp,
-        }
-    }
-
-    fn is_v6(&self, before: &[u8]) -> bool {
-        before[self.ip] >> 4 == 6
+/// Octets of the transport's header.
+fn header_len(gso: Gso, transport: &[u8]) -> Option<usize> {
+    match gso.transport() {
+        Transport::Udp => Some(8),
+        Transport::Tcp => Some(usize::from(transport.get(12)? >> 4) * 4).filter(|len| *len >= 20),
     }
 }
 
@@ -158,6 +162,7 @@ pub fn finish_checksum(frame: &mut [u8], vnet: &VnetHeader) -> Result<(), BadSup
 mod tests {
     use super::super::twin::{segments, super_frame};
     use super::*;
+    use crate::wire::pseudo_sum;
     use proptest::prelude::*;
 
     /// Whether a receiver would take the segment: its lengths and checksums are right.
@@ -176,7 +181,7 @@ mod tests {
     proptest! {
         #[test]
         fn segments_are_whole_packets_with_the_payload_in_order(
-            kind in 0usize..4, tagged: bool, options in 0usize..11, len in 1usize..6000, size in 1usize..1500,
+            kind in 0usize..4, tagged: bool, options in 0usize..11, len in 1usize..6000, size in 8usize..1500,
         ) {
             let (gso, v6) = [(Gso::TcpV4, false), (Gso::TcpV6, true), (Gso::Udp, false), (Gso::Udp, true)][kind];
             let (frame, vnet) = super_frame(gso, v6, tagged, options, len, size);
@@ -229,6 +234,29 @@ mod tests {
             parts.iter().map(|part| &part[18..20]).collect::<Vec<_>>(),
             [[0xff, 0xfe], [0xff, 0xff], [0, 0]]
         );
+    }
+
+    #[test]
+    fn a_stream_behind_extension_headers_is_cut() {
+        let (mut frame, vnet) = super_frame(Gso::TcpV6, true, false, 0, 250, 100);
+        // Destination options of 8 octets: TCP follows, and six octets of padding (RFC 8200 section 4.2).
+        frame.splice(54..54, [6, 0, 1, 4, 0, 0, 0, 0]);
+        frame[20] = 60;
+        frame[19] += 8;
+        let parts = segments(&frame, &vnet.moved_down(8));
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [182, 182, 132]);
+        for part in parts {
+            let len = usize::from(u16::from_be_bytes([part[18], part[19]]));
+            assert_eq!(len, part.len() - 54);
+            let sum = pseudo_sum(&part[22..54], Transport::Tcp, part.len() - 62).plus(&part[62..]);
+            assert_eq!(sum.folded(), 0xffff);
+        }
+    }
+
+    #[test]
+    fn absurd_segments_are_refused() {
+        let (frame, vnet) = super_frame(Gso::TcpV4, false, false, 0, 6000, 7);
+        assert_eq!(Cut::new(&frame, &Ethernet::parse(&frame).unwrap(), &vnet), Err(BadSuperFrame));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Super-frames made by hand, for tests.
 
 use super::{Cut, Gso, VnetHeader};
-use crate::wire::Ethernet;
+use crate::wire::{Ethernet, Packet};
 
 /// A super-frame with its virtio header: `options` words of TCP options, `len` octets of payload, a tag or none.
 pub(crate) fn super_frame(
@@ -30,6 +30,7 @@ pub(crate) fn super_frame(
     frame.extend(&transport);
     frame.extend((0..len).map(|place| (place * 7) as u8));
     let offset = if gso == Gso::Udp { 6 } else { 16 };
+    finish_pseudo(&mut frame, start + offset);
     (frame, VnetHeader::unfinished(start, offset).segmented(gso, start + transport.len(), size))
 }
 
@@ -67,4 +68,11 @@ pub(crate) fn segments(frame: &[u8], vnet: &VnetHeader) -> Vec<Vec<u8>> {
         segment
     };
     (0..cut.count()).map(segment).collect()
+}
+
+/// Puts the sum of the pseudo-header where the checksum is to be.
+fn finish_pseudo(frame: &mut [u8], at: usize) {
+    let packet = Packet::parse(frame, &Ethernet::parse(frame).unwrap()).unwrap();
+    let sum = packet.pseudo_sum(packet.transport.unwrap()).folded();
+    frame[at..at + 2].copy_from_slice(&sum.to_be_bytes());
 }

@@ -23,6 +23,14 @@ pub enum Gso {
 }
 
 impl Gso {
+    /// What it carries.
+    pub const fn transport(self) -> Transport {
+        match self {
+            Self::TcpV4 | Self::TcpV6 => Transport::Tcp,
+            Self::Udp => Transport::Udp,
+        }
+    }
+
     /// Whether a super-frame of this kind carries that.
     pub fn carries(self, transport: Transport, v6: bool) -> bool {
         match self {
@@ -90,7 +98,9 @@ impl VnetHeader {
     /// The same for the frame with `octets` put into its Ethernet header.
     #[must_use]
     pub fn moved_down(self, octets: usize) -> Self {
-        let more = |field: U16| if field.get() == 0 { field } else { U16::new(field.get() + octets as u16) };
+        let more = |field: U16| {
+            if field.get() == 0 { field } else { U16::new(field.get().saturating_add(octets as u16)) }
+        };
         Self { header_len: more(self.header_len), csum_start: more(self.csum_start), ..self }
     }
 

@@ -35,7 +35,9 @@ pub fn parse_assignments<'a>(
                 }
                 assignments.push(Assignment::new(name, value));
             }
-            (None, Some(earlier)) => return Err(PropertyError::Repeated(earlier.name.clone())),
+            (None, Some(earlier)) if !piece.is_empty() => {
+                return Err(PropertyError::Repeated(earlier.name.clone()));
+            }
             _ => return Err(PropertyError::NotAnAssignment(piece.to_owned())),
         }
     }
@@ -67,5 +69,6 @@ mod tests {
         for text in ["", "mtu", "=1"] {
             assert_eq!(parse_assignments([text]), Err(PropertyError::NotAnAssignment(text.into())));
         }
+        assert_eq!(parse_assignments(["a=1,"]), Err(PropertyError::NotAnAssignment(String::new())));
     }
 }

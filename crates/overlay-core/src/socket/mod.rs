@@ -4,4 +4,4 @@ mod mux;
 mod options;
 mod ports;
 
-pub use mux::{BindError, MuxSockets, SOURCE_PORTS};
+pub use mux::{BindError, MuxSockets, SOURCE_PORTS, check_local};

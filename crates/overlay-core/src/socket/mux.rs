@@ -103,6 +103,15 @@ impl MuxSockets {
     }
 }
 
+/// Whether the host has the address now, whatever of its ports are taken.
+///
+/// # Errors
+/// [`BindError::NotLocal`], or what else the system says.
+pub fn check_local(address: SocketAddr) -> Result<(), BindError> {
+    let any_port = SocketAddr::new(address.ip(), 0);
+    bound(any_port).map(drop).map_err(|error| BindError::new(address, error))
+}
+
 fn bound(address: SocketAddr) -> io::Result<Socket> {
     let socket =
         Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
@@ -176,5 +185,7 @@ mod tests {
         // 192.0.2.0/24 is for documentation (RFC 5737): no host has an address of it.
         let foreign = MuxSockets::open("192.0.2.1:4789".parse().unwrap()).unwrap_err();
         assert_eq!(foreign.to_string(), "address 192.0.2.1 is not on this host");
+        assert!(check_local("192.0.2.1:4789".parse().unwrap()).is_err());
+        assert!(check_local(holder.local_addr().unwrap()).is_ok());
     }
 }

@@ -32,6 +32,11 @@ pub enum MacError {
     /// Not six hexadecimal octets with colons between them.
     #[error("'{0}' is not a MAC address (six hexadecimal octets, like 2:8:20:ab:cd:ef)")]
     Malformed(String),
+    /// Not one to five hexadecimal octets with colons between them, or of group addresses.
+    #[error(
+        "'{0}' is not a MAC prefix (one to five hexadecimal octets, none of multicast addresses, like 2:8:20)"
+    )]
+    Prefix(String),
     /// The group bit of the first octet is set (IEEE 802).
     #[error("{0} is a multicast address, not one card's own")]
     Multicast(MacAddr),
@@ -93,17 +98,13 @@ impl FromStr for MacPrefix {
     type Err = MacError;
 
     fn from_str(text: &str) -> Result<Self, MacError> {
-        let malformed = || MacError::Malformed(text.to_owned());
+        let malformed = || MacError::Prefix(text.to_owned());
         let mut prefix = Self { octets: [0; 5], len: 0 };
         for part in text.split(':') {
             *prefix.octets.get_mut(prefix.len).ok_or_else(malformed)? = octet(part).ok_or_else(malformed)?;
             prefix.len += 1;
         }
-        if prefix.octets[0] & 1 == 1 {
-            Err(MacError::Multicast(MacAddr::random(prefix, 0)))
-        } else {
-            Ok(prefix)
-        }
+        if prefix.octets[0] & 1 == 1 { Err(malformed()) } else { Ok(prefix) }
     }
 }
 

@@ -12,6 +12,8 @@ pub const VLAN_TAG: usize = size_of::<Tag>();
 const TPID_8021Q: u16 = 0x8100;
 /// The tag protocol identifier of 802.1ad, a provider's tag before a customer's.
 const TPID_8021AD: u16 = 0x88a8;
+/// Tags that are read; what stands behind so many is payload, whatever it looks like.
+const TAGS_MAX: usize = 3;
 /// The bits of a tag that are the VLAN identifier; the others are priority and drop eligibility.
 const VID_MASK: u16 = 0x0fff;
 
@@ -67,7 +69,9 @@ impl Ethernet {
             header_len: ETHERNET_HEADER,
         };
         let mut rest = rest;
-        while matches!(ethernet.ethertype, TPID_8021Q | TPID_8021AD) {
+        while matches!(ethernet.ethertype, TPID_8021Q | TPID_8021AD)
+            && ethernet.header_len < ETHERNET_HEADER + TAGS_MAX * VLAN_TAG
+        {
             let (control, behind) = U16::ref_from_prefix(rest).ok()?;
             let (ethertype, behind) = U16::ref_from_prefix(behind).ok()?;
             if ethernet.header_len == ETHERNET_HEADER && ethernet.ethertype == TPID_8021Q {
@@ -117,7 +121,8 @@ mod tests {
         double[12..14].copy_from_slice(&[0x88, 0xa8]);
         let ethernet = Ethernet::parse(&double).unwrap();
         assert_eq!((ethernet.vid, ethernet.header_len), (None, 22));
-        assert_eq!(Ethernet::parse(&[0x81, 0].repeat(1000)), None);
+        assert_eq!(Ethernet::parse(&[0x81, 0].repeat(1000)).unwrap().header_len, 26);
+        assert_eq!(Ethernet::parse(&[0x81, 0].repeat(12)), None);
     }
 
     #[test]

@@ -69,7 +69,7 @@ impl<E: Engine> Driver<E> {
     fn state(&self, overlay: &Overlay) -> LinkState {
         match overlay.stage {
             Stage::Created | Stage::Associated => LinkState::Unknown,
-            Stage::Active | Stage::Waiting if overlay.underlay.is_some() => LinkState::Down,
+            Stage::Active | Stage::Waiting if self.underlay_problem(overlay).is_some() => LinkState::Down,
             Stage::Active | Stage::Waiting => LinkState::Up,
         }
     }
@@ -108,30 +108,31 @@ impl<E: Engine> Driver<E> {
         }
     }
 
-    /// The first of the things that keep an overlay from working, in words.
+    /// Everything that keeps an overlay from working, in words.
     fn status(&self, overlay: &Overlay) -> Status {
-        let lost = self.vnics_over(overlay.record.id).find_map(|vnic| self.fault(vnic));
-        let problem = match overlay.stage {
-            Stage::Created | Stage::Associated => {
-                Some("not activated: its creation was not finished; delete it and create it again".to_owned())
-            }
-            Stage::Active | Stage::Waiting => {
-                overlay.underlay.clone().or_else(|| overlay.degraded.clone()).or(lost)
-            }
-        };
-        match problem.or_else(|| self.lookup_problem(overlay)) {
-            Some(problem) => Status::Degraded(problem),
-            None => Status::Online,
+        if !overlay.stage.is_activated() {
+            let problem = "not activated: its creation was not finished; delete it and create it again";
+            return Status::Degraded(problem.to_owned());
         }
+        let faults = self.vnics_over(overlay.record.id).filter_map(|vnic| self.fault(vnic));
+        let problems = self.underlay_problem(overlay).into_iter().chain(faults);
+        let problems = problems.chain(self.lookup_problem(overlay)).chain(overlay.degraded.clone());
+        let problems: Vec<_> = problems.collect();
+        if problems.is_empty() { Status::Online } else { Status::Degraded(problems.join("; ")) }
+    }
+
+    fn underlay_problem(&self, overlay: &Overlay) -> Option<String> {
+        let checked = || self.engine.check_underlay(overlay.record.id).err().map(|error| error.to_string());
+        overlay.underlay.clone().or_else(checked)
     }
 
     fn lookup_problem(&self, overlay: &Overlay) -> Option<String> {
+        let none = "varpd has no instance for it: see varpd's log, or delete it and create it again";
         let problem = match &overlay.association {
-            None => "varpd has not said yet where its destinations are",
+            None if self.varpd.is_none() => "varpd has not said yet where its destinations are",
+            None => none,
             Some(_) if self.varpd.is_none() => "varpd is gone; destinations known now go on working",
-            Some(_) if overlay.stage == Stage::Waiting || overlay.claimed != self.varpd => {
-                "varpd has no instance for it: see varpd's log; destinations known now go on working"
-            }
+            Some(_) if overlay.stage == Stage::Waiting || overlay.claimed != self.varpd => none,
             Some(_) => return None,
         };
         Some(problem.to_owned())

@@ -48,6 +48,10 @@ impl Engine for Notes {
         self.overlays[&link]
     }
 
+    fn check_underlay(&self, _link: LinkId) -> Result<(), BindError> {
+        if self.refuse_start { Err(BindError::NotLocal("10.0.0.1:4789".parse().unwrap())) } else { Ok(()) }
+    }
+
     fn remove_overlay(&mut self, link: LinkId) {
         self.overlays.remove(&link);
     }
@@ -323,6 +327,20 @@ fn an_underlay_that_comes_late_is_mended() {
     bench.driver.mend();
     assert!(!bench.driver.is_ailing());
     assert_eq!(bench.info().status, Status::Online);
+}
+
+#[test]
+fn all_that_is_wrong_is_shown_at_once() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    bench.driver.engine.refuse_start = true;
+    bench.driver.engine.devices.clear();
+    bench.driver.closed(VARPD);
+    let shown = bench.degraded();
+    for part in ["10.0.0.1 is not on this host", "VNIC foo0 was removed", "varpd is gone"] {
+        assert!(shown.contains(part), "{shown}");
+    }
 }
 
 #[test]

@@ -88,7 +88,7 @@ fn a_second_one_says_in_one_line_why_it_cannot_start() {
     let output = Program::command(&scratch).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let expected = format!("varpd: cannot start: another varpd (process {}) serves ", first.child.id());
+    let expected = format!("varpd: cannot start: another varpd (process {}) has ", first.child.id());
     assert!(said.starts_with(&expected) && said.lines().count() == 1, "{said}");
 }
 
@@ -99,7 +99,7 @@ fn a_state_directory_that_cannot_be_made_is_named() {
     let output = Program::command(&scratch).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.starts_with("varpd: cannot start: cannot use ") && said.lines().count() == 1, "{said}");
+    assert!(said.starts_with("varpd: cannot start: cannot make ") && said.lines().count() == 1, "{said}");
     assert!(!scratch.paths().socket(Daemon::Varpd).exists());
 }
 

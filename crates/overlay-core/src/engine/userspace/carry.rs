@@ -15,6 +15,9 @@ const BATCH: usize = 64;
 /// Octets of frames after which a batch is carried though more wait: what stays in a processor's cache.
 const BATCH_OCTETS: usize = 256 * 1024;
 
+/// Datagrams after which it is, when frames are cut into many.
+const BATCH_DATAGRAMS: usize = 4096;
+
 /// One worker's hands: the rooms for a batch each way.
 pub(super) struct Carrier {
     hasher: FlowHasher,
@@ -54,8 +57,8 @@ impl Carrier {
         match source {
             Some(Source::Device { overlay, port, mux }) => {
                 let sender = Sender { overlay, port };
-                if let Err(error) = self.read(sender, mux.as_deref()) {
-                    distrust(port.device(), &error, epoll);
+                if self.read(sender, mux.as_deref()).is_err() {
+                    abandon(port, epoll);
                 }
                 if let Some(mux) = mux {
                     self.depart(mux, sender);
@@ -66,12 +69,23 @@ impl Carrier {
         }
     }
 
+    /// Takes in a batch; an error says that the device is gone.
     fn read(&mut self, sender: Sender<'_>, mux: Option<&Mux>) -> io::Result<()> {
         self.yard.clear();
         let mut octets = 0;
         for (number, frame) in self.frames.iter_mut().enumerate() {
-            if octets >= BATCH_OCTETS || !sender.port.device().take(frame)? {
+            if octets >= BATCH_OCTETS || self.yard.len() >= BATCH_DATAGRAMS {
                 break;
+            }
+            match sender.port.device().take(frame) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) if error.raw_os_error() == Some(libc::EBADFD) => return Err(error),
+                Err(_) => {
+                    // The system had a frame that it cannot describe to us, and has dropped it.
+                    sender.overlay.unreadable(sender.port);
+                    continue;
+                }
             }
             octets += frame.octets().len();
             let Some(departure) = sender.overlay.transmit(sender.port, frame, &self.hasher) else { continue };
@@ -167,10 +181,9 @@ impl Shipment<'_> {
     }
 }
 
-/// A device that cannot be read is gone, when the system says so; any other error is of one frame.
-fn distrust(device: &TapDevice, error: &io::Error, epoll: &Epoll) {
-    if error.raw_os_error() == Some(libc::EBADFD) {
-        device.note_gone();
-        let _ = epoll.delete(device);
-    }
+/// Serves a device no longer that somebody has removed.
+fn abandon(port: &Port<TapDevice>, epoll: &Epoll) {
+    port.device().note_gone();
+    tracing::warn!("the device with address {} was removed by somebody", port.settings().mac);
+    let _ = epoll.delete(port.device());
 }

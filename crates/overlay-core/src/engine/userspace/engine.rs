@@ -11,7 +11,7 @@ use crate::datapath::{Demux, Overlay, OverlayCounters, OverlaySettings, Port, Po
 use crate::device::{DeviceKit, NamespaceError, TapDevice, TapError, TapSpec};
 use crate::engine::{DeviceSpec, Engine, Existing, OverlaySpec};
 use crate::protocol::{CounterInfo, LinkCounters, MuxInfo};
-use crate::socket::BindError;
+use crate::socket::{BindError, check_local};
 use crate::types::{LinkId, LinkName};
 
 /// The engine in userspace.
@@ -202,6 +202,10 @@ impl Engine for UserspaceEngine {
 
     fn is_started(&self, link: LinkId) -> bool {
         self.overlays.get(&link).is_some_and(|member| member.started)
+    }
+
+    fn check_underlay(&self, link: LinkId) -> Result<(), BindError> {
+        self.overlays.get(&link).map_or(Ok(()), |member| check_local(member.listen))
     }
 
     fn remove_overlay(&mut self, link: LinkId) {

@@ -48,6 +48,11 @@ impl Yard {
         self.headers.clear();
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.datagrams.len()
+    }
+
     /// Takes a frame that leaves from the socket `slot`: `frame` is its content, number `number` of the batch.
     pub(super) fn add<D: Device>(
         &mut self,

@@ -43,10 +43,10 @@ struct Shared {
 }
 
 impl Workers {
-    /// One for each processor, two at the least: a device's and a socket's work can overlap.
+    /// One for every two processors (docs/adr/0007).
     pub(super) fn start() -> io::Result<Self> {
         let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let count = processors.clamp(2, WORKERS_MAX);
+        let count = (processors / 2).clamp(1, WORKERS_MAX);
         let shared = Arc::new(Shared {
             table: Mutex::default(),
             generation: AtomicU64::new(0),
