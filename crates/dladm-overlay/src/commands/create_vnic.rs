@@ -96,7 +96,7 @@ mod tests {
             ("-l demo0 -m vrrp", format!("an overlay has no VRRP MAC addresses: {own}")),
             ("-l demo0 -m fixed", format!("'fixed' {mac}")),
             ("-l demo0 -m 2:8", format!("'2:8' {mac}")),
-            ("-l demo0 -m random -r 2:x", format!("'2:x' {mac}")),
+            ("-l demo0 -m random -r 2:x", "'2:x' is not a MAC prefix".to_owned()),
             ("-l demo0 -m ff:ff:ff:ff:ff:ff", "ff:ff:ff:ff:ff:ff is a multicast address".to_owned()),
             ("-l demo0 -m 0:0:0:0:0:0", "the all-zero MAC address cannot be a card's own".to_owned()),
             ("-l demo", "'demo' is not a link name".to_owned()),
