@@ -242,7 +242,7 @@ mod tests {
     }
 
     fn member(frame: &[u8]) -> Option<Member> {
-        Member::new(frame, &ethernet(frame)).filter(|member| member.is_intact(frame))
+        Member::new(frame, &Ethernet::parse(frame)?).filter(|member| member.is_intact(frame))
     }
 
     /// Two neighbouring segments of one flow.

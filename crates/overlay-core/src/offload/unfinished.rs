@@ -115,7 +115,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_frame_is_judged(octets in prop::collection::vec(any::<u8>(), 14..2000)) {
-            let _ = header(&octets);
+            if let Some(ethernet) = Ethernet::parse(&octets) {
+                let _ = header_for(&octets, &ethernet, OverlayMtu::default(), Some(100));
+            }
         }
     }
 }
