@@ -23,10 +23,12 @@ impl<D: Device> Overlay<D> {
     /// Takes a frame that `sender` sent. A departure without a cut finds its datagram in `frame`; with one, the
     /// super-frame.
     pub fn transmit(&self, sender: &Port<D>, frame: &mut FrameBuf, hasher: &FlowHasher) -> Option<Departure> {
-        let load = Load { frames: super_frames(frame), bytes: frame.octets().len() };
+        let seen = Inner::sent(frame).map(|inner| (inner.load, inner.fits(self.settings.mtu)));
+        let load = seen.map_or(Load { frames: 1, bytes: frame.octets().len() }, |(load, _)| load);
         sender.counters.sent.add(load);
         self.counters.from_devices.add(load);
-        match self.try_transmit(sender, frame, hasher) {
+        let admitted = self.admit(sender, frame, seen.map(|(_, fits)| fits));
+        match admitted.and_then(|()| self.direct(sender, frame, hasher)) {
             Ok(departure) => departure,
             Err(reason) => {
                 sender.counters.lost(load.frames);
@@ -45,33 +47,17 @@ impl<D: Device> Overlay<D> {
         self.counters.lose(Direction::Out, DropReason::BadSuperFrame, 1);
     }
 
-    fn try_transmit(
+    /// Lets a VNIC's frame into the tunnel, with the tag of the VNIC's VLAN.
+    fn admit(
         &self,
         sender: &Port<D>,
         frame: &mut FrameBuf,
-        hasher: &FlowHasher,
-    ) -> Result<Option<Departure>, DropReason> {
+        fits: Result<bool, DropReason>,
+    ) -> Result<(), DropReason> {
         if !self.settings.active {
             return Err(DropReason::NotActive);
         }
-        self.check(sender, frame)?;
-        let inner = Inner::sent(frame)?;
-        if inner.ethernet.destination.is_multicast() {
-            return self.to_all(sender, frame, hasher);
-        }
-        if inner.ethernet.destination == sender.settings.mac {
-            return Err(DropReason::ToItself);
-        }
-        if let Some(owner) = self.owner(&inner.ethernet) {
-            self.hand(owner, &inner, Direction::Out);
-            return Ok(None);
-        }
-        self.depart(frame, hasher).map(Some)
-    }
-
-    /// Checks a VNIC's frame and gives it the tag of the VNIC's VLAN.
-    fn check(&self, sender: &Port<D>, frame: &mut FrameBuf) -> Result<(), DropReason> {
-        if !Inner::sent(frame)?.fits(self.settings.mtu) {
+        if !fits? {
             return Err(DropReason::TooBig);
         }
         if let Some(vid) = sender.settings.vid {
@@ -80,44 +66,53 @@ impl<D: Device> Overlay<D> {
         Ok(())
     }
 
-    fn to_all(
+    /// Gives a frame to the VNICs here that it is for; what is for elsewhere departs.
+    fn direct(
         &self,
         sender: &Port<D>,
         frame: &mut FrameBuf,
         hasher: &FlowHasher,
     ) -> Result<Option<Departure>, DropReason> {
         let inner = Inner::sent(frame)?;
-        let frames = inner.load.frames;
-        let receivers = self.flood(&inner, Direction::Out, Some(sender.settings.mac));
-        // The tunnel end is one of its places, even when nothing says where that is: the copy for it is dropped then.
-        self.counters.became(receivers + 1, frames);
-        self.depart(frame, hasher).map(Some)
+        if inner.ethernet.destination == sender.settings.mac {
+            return Err(DropReason::ToItself);
+        }
+        if inner.ethernet.destination.is_multicast() {
+            let receivers = self.flood(&inner, Direction::Out, Some(sender.settings.mac));
+            // The tunnel end is one of its places, even when nothing says where that is: the copy for it is dropped then.
+            self.counters.became(receivers + 1, inner.load.frames);
+        } else if let Some(owner) = self.owner(&inner.ethernet) {
+            self.hand(owner, &inner, Direction::Out);
+            return Ok(None);
+        }
+        let departure = self.aim(&inner, hasher)?;
+        if departure.cut.is_none() {
+            self.pack(frame)?;
+        }
+        Ok(Some(departure))
     }
 
-    fn depart(&self, frame: &mut FrameBuf, hasher: &FlowHasher) -> Result<Departure, DropReason> {
+    /// Where a frame goes, and as what.
+    fn aim(&self, inner: &Inner<'_>, hasher: &FlowHasher) -> Result<Departure, DropReason> {
         let Some(TargetMode::Point(destination)) = self.settings.target else {
             return Err(DropReason::NoTarget);
         };
-        let inner = Inner::sent(frame)?;
         let flow = hasher.hash(inner.frame, &inner.ethernet);
-        let departure = Departure { destination, flow, cut: inner.cut(), load: inner.load };
-        if departure.cut.is_none() {
-            let vnet = frame.vnet();
-            finish_checksum(frame.octets_mut(), &vnet).map_err(|_| DropReason::BadSuperFrame)?;
-            self.write_header(frame.prepend(self.settings.encap.header_len()));
-        }
-        Ok(departure)
+        Ok(Departure { destination, flow, cut: inner.cut(), load: inner.load })
+    }
+
+    /// Makes a datagram of a frame that goes as it is.
+    fn pack(&self, frame: &mut FrameBuf) -> Result<(), DropReason> {
+        let vnet = frame.vnet();
+        finish_checksum(frame.octets_mut(), &vnet).map_err(|_| DropReason::BadSuperFrame)?;
+        self.write_header(frame.prepend(self.settings.encap.header_len()));
+        Ok(())
     }
 
     /// Writes the header that each of the overlay's datagrams begins with.
     pub fn write_header(&self, header: &mut [u8]) {
         self.settings.encap.write(self.settings.vnetid, header);
     }
-}
-
-/// How many frames a device's frame stands for; one where its headers do not agree.
-fn super_frames(frame: &FrameBuf) -> usize {
-    Inner::sent(frame).map_or(1, |inner| inner.load.frames)
 }
 
 #[cfg(test)]
