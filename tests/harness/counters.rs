@@ -35,10 +35,11 @@ impl Counters {
         self.0.iter().filter(|(name, _)| name.starts_with("drop-")).map(|(_, value)| value).sum()
     }
 
-    /// Whether what came in is what went out and what was dropped.
+    /// Whether what came in is what went out, what was dropped, and what waits.
     pub fn balanced(&self) -> bool {
-        let entered = self.of("from-devices") + self.of("from-wire") + self.of("copies");
-        entered == self.of("to-devices") + self.of("to-wire") + self.drops()
+        let entered = ["from-devices", "from-wire", "injected", "copies"].map(|name| self.of(name));
+        let left = ["to-devices", "to-wire", "waiting"].map(|name| self.of(name));
+        entered.iter().sum::<u64>() == left.iter().sum::<u64>() + self.drops()
     }
 }
 

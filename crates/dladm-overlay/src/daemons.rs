@@ -1,8 +1,10 @@
 use std::io;
 
 use overlay_core::control::{Client, ClientError, Daemon, Paths};
-use overlay_core::protocol::{InstanceInfo, LinkInfo, MuxInfo, OverlayInfo, PluginInfo, Request, Response};
-use overlay_core::types::LinkId;
+use overlay_core::protocol::{
+    InstanceInfo, LinkInfo, MuxInfo, OverlayInfo, PluginInfo, Request, Response, TargetInfo,
+};
+use overlay_core::types::{LinkId, LinkName};
 
 /// The two daemons of a host, each asked one thing at a time.
 pub(crate) trait Daemons {
@@ -55,6 +57,22 @@ pub(crate) trait Daemons {
             Response::Muxes(muxes) => Ok(muxes),
             _ => Err(unexpected(Daemon::Overlayd)),
         }
+    }
+
+    /// Every entry of an overlay's target table, by address.
+    fn targets(&mut self, overlay: &LinkName) -> Result<Vec<TargetInfo>, ClientError> {
+        let (mut targets, mut next) = (Vec::new(), Some(0));
+        while let Some(page) = next {
+            match self.ask(Daemon::Overlayd, Request::Targets { overlay: overlay.clone(), page })? {
+                Response::Targets(page) => {
+                    targets.extend(page.targets);
+                    next = page.next;
+                }
+                _ => return Err(unexpected(Daemon::Overlayd)),
+            }
+        }
+        targets.sort_by_key(|target| target.mac);
+        Ok(targets)
     }
 
     /// Makes a request that overlayd answers with the link it was about.

@@ -7,6 +7,7 @@ pub mod instance;
 pub mod message;
 pub mod owner;
 pub mod plugins;
+pub mod proxy;
 pub mod server;
 pub mod store;
 

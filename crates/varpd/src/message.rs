@@ -1,5 +1,6 @@
 //! What reaches the one owner of all instances: requests of clients, and news of the driver.
 
+use overlay_core::lookup::Question;
 use overlay_core::protocol::{Call, ControlError, Reply, Request, Response};
 use overlay_core::types::LinkId;
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +35,8 @@ pub enum Notice {
     Reply(Reply),
     /// An overlay has ended.
     OverlayDeleted(LinkId),
+    /// Destinations are asked for.
+    Lookups(Vec<Question>),
     /// The connection broke, or an attempt to make one failed, and why.
     Unavailable(ControlError),
 }

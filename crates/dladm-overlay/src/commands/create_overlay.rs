@@ -151,7 +151,7 @@ mod tests {
         for (from, to, why) in [
             ("-e vxlan", "-e gre", "unknown encapsulation plugin 'gre' (known ones: vxlan)"),
             ("-s direct", "-s svp", "unknown search plugin 'svp' (known ones: direct)"),
-            ("direct/dest_ip", "direct/ip", "unknown property 'direct/ip' (known ones: mtu, vxlan/listen_ip"),
+            ("direct/dest_ip", "direct/ip", "unknown property 'direct/ip' (known ones: mtu, target/maximum"),
             ("4789", "65536", "property 'direct/dest_port' cannot be '65536': it is not in 1-65535"),
             ("-p direct/dest_port=4789", "", "required properties are missing: direct/dest_port"),
         ] {

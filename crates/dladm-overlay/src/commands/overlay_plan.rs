@@ -152,7 +152,8 @@ mod tests {
     #[test]
     fn an_unknown_property_is_told_with_those_of_all_owners() {
         for name in ["colour", "vxlan/colour", "direct/colour", "files/config", "directx/dest_ip", "vxlan"] {
-            let known = "mtu, vxlan/listen_ip, vxlan/listen_port, direct/dest_ip, direct/dest_port";
+            let known = "mtu, target/maximum, target/ageing, target/negative, target/timeout, vxlan/listen_ip, \
+                         vxlan/listen_port, direct/dest_ip, direct/dest_port";
             let expected = format!("unknown property '{name}' (known ones: {known})");
             assert_eq!(plan(&[ALL, &format!("{name}=1")]), Err(expected));
         }

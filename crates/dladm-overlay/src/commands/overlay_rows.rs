@@ -3,7 +3,9 @@
 use std::fmt::Display;
 
 use overlay_core::property::{Kind, OVERLAY_PROPERTIES, PropertySpec};
-use overlay_core::protocol::{DropCount, InstanceInfo, MuxInfo, OverlayInfo, PropertyValue, Status};
+use overlay_core::protocol::{
+    DropCount, InstanceInfo, MuxInfo, OverlayInfo, PropertyValue, Status, TargetDestination, TargetInfo,
+};
 
 use crate::table::{Cell, Column};
 
@@ -82,12 +84,22 @@ pub(super) fn status(overlay: &OverlayInfo) -> Vec<Cell> {
 }
 
 /// A row for each entry of the target table.
-pub(super) fn targets(overlay: &OverlayInfo) -> Vec<Vec<Cell>> {
-    let rows = overlay.targets.iter().map(|target| {
+pub(super) fn targets(overlay: &OverlayInfo, targets: &[TargetInfo]) -> Vec<Vec<Cell>> {
+    let rows = targets.iter().map(|target| {
         let mac = target.mac.map_or_else(|| Cell::text(EVERY_MAC), Cell::text);
-        vec![Cell::text(&overlay.name), mac, Cell::text(target.destination)]
+        vec![Cell::text(&overlay.name), mac, destination(&target.destination)]
     });
     rows.collect()
+}
+
+fn destination(destination: &TargetDestination) -> Cell {
+    match destination {
+        TargetDestination::None => Cell::empty(),
+        TargetDestination::Drop => Cell::text("DROP"),
+        TargetDestination::Ends(ends) => {
+            Cell::text(ends.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+        }
+    }
 }
 
 /// A row for each counter, and for each reason that a frame was dropped for.
@@ -96,9 +108,11 @@ pub(super) fn statistics(overlay: &OverlayInfo) -> Vec<Vec<Cell>> {
     let ways = [
         ("from-devices", counters.from_devices),
         ("from-wire", counters.from_wire),
+        ("injected", counters.injected),
         ("copies", counters.copies),
         ("to-devices", counters.to_devices),
         ("to-wire", counters.to_wire),
+        ("waiting", counters.waiting),
     ];
     let ways = ways.map(|(name, frames)| counter(&overlay.name, name, frames)).into_iter();
     let drop = |drop: &DropCount| counter(&overlay.name, format!("drop-{}", drop.reason), drop.frames);

@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<
     let (overlays, outcome) = find(arguments, session)?;
     let rows: Vec<Vec<Cell>> = match arguments {
         ShowOverlay { fma: true, .. } => overlays.iter().map(rows::status).collect(),
-        ShowOverlay { target: true, .. } => overlays.iter().flat_map(rows::targets).collect(),
+        ShowOverlay { target: true, .. } => targets(&overlays, session)?,
         ShowOverlay { statistics: true, .. } => statistics(arguments, &overlays, session)?,
         _ => properties(&overlays, session),
     };
@@ -49,6 +49,18 @@ fn find(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<(Vec<Overl
         }
     }
     Ok((found, outcome))
+}
+
+/// The target tables of the overlays.
+fn targets(overlays: &[OverlayInfo], session: &mut Session<'_>) -> Result<Vec<Vec<Cell>>, Error> {
+    let mut table = Vec::new();
+    for overlay in overlays {
+        let failed =
+            |error| Failure::of_daemon(format!("cannot show the targets of {}", overlay.name), &error);
+        let targets = session.daemons.targets(&overlay.name).map_err(failed)?;
+        table.extend(rows::targets(overlay, &targets));
+    }
+    Ok(table)
 }
 
 /// What the overlays count, then, when all are shown, what their underlay sockets do.
@@ -80,6 +92,8 @@ fn properties(overlays: &[OverlayInfo], session: &mut Session<'_>) -> Vec<Vec<Ce
 #[cfg(test)]
 mod tests {
     use overlay_core::protocol::Status;
+
+    use overlay_core::protocol::TargetDestination;
 
     use super::super::twin::{self, Twin};
 
@@ -130,7 +144,7 @@ red0                2:8:20:ab:cd:ef   192.0.2.21:4789
         let ran = Twin::default().run("show-overlay -p -o link,property,value blue0");
         assert!(ran.out.starts_with("blue0:mtu:1400\nblue0:vnetid:23\n"), "{}", ran.out);
         let mut twin = Twin::default();
-        twin.overlays[0].targets[0].destination = "[2001:db8::1]:4789".parse().unwrap();
+        twin.targets[0].1.destination = TargetDestination::Ends(vec!["[2001:db8::1]:4789".parse().unwrap()]);
         assert_eq!(twin.run("show-overlay -t -p -o destination").out, "[2001:db8::1]:4789\n");
         let ran = twin.run("show-overlay -t -p -o link,destination");
         assert_eq!(ran.out, "blue0:[2001\\:db8\\:\\:1]\\:4789\n");
@@ -157,9 +171,11 @@ red0                2:8:20:ab:cd:ef   192.0.2.21:4789
 LINK                COUNTER                 VALUE
 blue0               from-devices            5
 blue0               from-wire               4
+blue0               injected                0
 blue0               copies                  1
 blue0               to-devices              3
 blue0               to-wire                 5
+blue0               waiting                 0
 blue0               drop-unknown-vtep       2
 192.0.2.10:4789     datagrams               6
 192.0.2.10:4789     drop-bad-header         0
@@ -167,7 +183,7 @@ blue0               drop-unknown-vtep       2
 192.0.2.10:4789     drop-queue-full         1
 ";
         assert_eq!(ran.out, expected);
-        let named: String = expected.lines().take(7).map(|line| format!("{line}\n")).collect();
+        let named: String = expected.lines().take(9).map(|line| format!("{line}\n")).collect();
         assert_eq!(Twin::default().run("show-overlay -s blue0").out, named);
         assert!(Twin::default().run("show-overlay -s --json").out.contains(r#""value": 2}"#));
     }

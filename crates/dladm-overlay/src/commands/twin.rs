@@ -10,7 +10,7 @@ use overlay_core::property::{AddressRule, Kind, OVERLAY_PROPERTIES, Possible, Pr
 use overlay_core::protocol::{
     ControlError, CounterInfo, DropCount, ErrorCode, InstanceInfo, InstanceState, LinkClass, LinkCounters,
     LinkInfo, LinkState, MacType, MuxInfo, OverlayInfo, PluginInfo, PropertyValue, Request, Response, Status,
-    TargetInfo, VnicInfo,
+    TargetDestination, TargetInfo, TargetOrigin, TargetPage, TargetState, VnicInfo,
 };
 use overlay_core::types::{LinkId, MacAddr, VlanId, VnetId};
 
@@ -21,6 +21,8 @@ use crate::session::Session;
 pub(crate) struct Twin {
     pub(crate) overlays: Vec<OverlayInfo>,
     pub(crate) links: Vec<LinkInfo>,
+    /// Entries of target tables, with the overlay that each is of.
+    pub(crate) targets: Vec<(&'static str, TargetInfo)>,
     pub(crate) overlayd_down: bool,
     pub(crate) varpd_down: bool,
     /// Pauses before the one that is interrupted.
@@ -47,6 +49,10 @@ impl Default for Twin {
         Self {
             overlays: vec![blue()],
             links: vec![overlay_link(), vnic()],
+            targets: vec![
+                ("blue0", target(None, "192.0.2.20:4789")),
+                ("red0", target(Some("2:8:20:ab:cd:ef"), "192.0.2.21:4789")),
+            ],
             overlayd_down: false,
             varpd_down: false,
             pauses: 0,
@@ -118,6 +124,11 @@ impl Twin {
             Request::Links => Response::Links(self.links.clone()),
             Request::Overlays => Response::Overlays(self.overlays.clone()),
             Request::Muxes => Response::Muxes(vec![mux()]),
+            Request::Targets { overlay, page: 0 } => {
+                let of_overlay = self.targets.iter().filter(|(of, _)| *of == overlay.as_str());
+                let targets = of_overlay.map(|(_, target)| target.clone()).collect();
+                Response::Targets(TargetPage { targets, next: None })
+            }
             Request::Instances => Response::Instances(vec![instance()]),
             other => panic!("dladm never asks {other:?}"),
         }
@@ -206,13 +217,14 @@ pub(crate) fn blue() -> OverlayInfo {
         instance: Some(1),
         properties,
         status: Status::Online,
-        targets: vec![TargetInfo { mac: None, destination: "192.0.2.20:4789".parse().unwrap() }],
         counters: CounterInfo {
             from_devices: 5,
             from_wire: 4,
+            injected: 0,
             copies: 1,
             to_devices: 3,
             to_wire: 5,
+            waiting: 0,
             drops: vec![DropCount { reason: "unknown-vtep".into(), frames: 2 }],
         },
     }
@@ -220,14 +232,20 @@ pub(crate) fn blue() -> OverlayInfo {
 
 /// A degraded overlay with a target of its own.
 pub(crate) fn red() -> OverlayInfo {
-    let mac = Some("2:8:20:ab:cd:ef".parse().unwrap());
     OverlayInfo {
         id: id(8),
         name: "red0".parse().unwrap(),
         status: Status::Degraded("cannot reach underlay host".into()),
-        targets: vec![TargetInfo { mac, destination: "192.0.2.21:4789".parse().unwrap() }],
         ..blue()
     }
+}
+
+/// An entry that serves; of every address when there is none of its own.
+pub(crate) fn target(mac: Option<&str>, end: &str) -> TargetInfo {
+    let origin = if mac.is_some() { TargetOrigin::Lookup } else { TargetOrigin::Point };
+    let destination = TargetDestination::Ends(vec![end.parse().unwrap()]);
+    let mac = mac.map(|mac| mac.parse().unwrap());
+    TargetInfo { mac, state: TargetState::Known, destination, origin, age: 0 }
 }
 
 fn mux() -> MuxInfo {

@@ -129,7 +129,9 @@ pub struct OverlayCounters {
     pub(super) from_wire: Tally,
     pub(super) to_devices: Tally,
     pub(super) to_wire: Tally,
+    injected: Tally,
     copies: AtomicU64,
+    waiting: AtomicU64,
     drops_in: Drops,
     drops_out: Drops,
 }
@@ -173,9 +175,11 @@ impl OverlayCounters {
         CounterInfo {
             from_devices: self.from_devices.frames(),
             from_wire: self.from_wire.frames(),
+            injected: self.injected.frames(),
             copies: self.copies.load(Ordering::Relaxed),
             to_devices: self.to_devices.frames(),
             to_wire: self.to_wire.frames(),
+            waiting: self.waiting.load(Ordering::Relaxed),
             drops: drops
                 .map(|(reason, frames)| DropCount { reason: reason.name().to_owned(), frames })
                 .collect(),

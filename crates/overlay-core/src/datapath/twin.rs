@@ -68,7 +68,7 @@ impl Bench {
             mtu: OverlayMtu::default(),
             active: true,
             target: Some(TargetMode::Point(point())),
-            sources: Some(Sources::Known(vec![point().ip()])),
+            sources: Some(Sources::known([point().ip()])),
         };
         change(&mut settings);
         let ports = vids

@@ -1,46 +1,7 @@
 //! Where frames go and from where they may come: what varpd tells the driver of each overlay.
 
-use std::net::{IpAddr, SocketAddr};
+mod message;
+mod mode;
 
-use serde::{Deserialize, Serialize};
-
-/// How an overlay's destinations are found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TargetMode {
-    /// Every frame that is for no VNIC of this host goes to one tunnel end.
-    Point(SocketAddr),
-}
-
-/// The tunnel ends that may send to an overlay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sources {
-    /// These addresses, whatever their port: a sender's port is a hash of its flow.
-    Known(Vec<IpAddr>),
-    /// Any that knows the vnetid.
-    Any,
-}
-
-impl Sources {
-    /// Whether `sender` is one of them; `sender` is in canonical form, IPv4 never mapped.
-    pub fn allow(&self, sender: IpAddr) -> bool {
-        match self {
-            Self::Known(ends) => ends.contains(&sender),
-            Self::Any => true,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_known_tunnel_ends_are_allowed() {
-        let known = Sources::Known(vec!["10.0.0.2".parse().unwrap()]);
-        assert!(known.allow("10.0.0.2".parse().unwrap()));
-        assert!(!known.allow("10.0.0.3".parse().unwrap()));
-        assert!(Sources::Any.allow("10.0.0.3".parse().unwrap()));
-    }
-}
+pub use message::{About, Answer, NotHexadecimal, Octets, Question, Verdict};
+pub use mode::{Sources, TargetMode};

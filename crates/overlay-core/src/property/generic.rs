@@ -18,7 +18,44 @@ pub const OVERLAY_PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new("varpd/id", Kind::Uint, Possible::Any, None, "number of the overlay's varpd instance")
         .read_only(),
     PropertySpec::new("search", Kind::String, Possible::Any, None, "search plugin").read_only(),
+    PropertySpec::new(
+        TARGET_MAXIMUM,
+        Kind::Uint,
+        Possible::Range(1, 4_194_304),
+        Some("65536"),
+        "entries of the target table; the least recently used one goes first",
+    ),
+    PropertySpec::new(
+        TARGET_AGEING,
+        Kind::Uint,
+        Possible::Range(0, 86_400),
+        Some("300"),
+        "seconds after which an entry in use is asked for again while it serves; 0 for never",
+    ),
+    PropertySpec::new(
+        TARGET_NEGATIVE,
+        Kind::Uint,
+        Possible::Range(0, 3600),
+        Some("1"),
+        "seconds for which a refused lookup is remembered",
+    ),
+    PropertySpec::new(
+        TARGET_TIMEOUT,
+        Kind::Uint,
+        Possible::Range(1, 60),
+        Some("3"),
+        "seconds for which frames wait for the answer to a lookup",
+    ),
 ];
+
+/// The most entries of an overlay's target table.
+pub const TARGET_MAXIMUM: &str = "target/maximum";
+/// When an entry of the target table is asked for again.
+pub const TARGET_AGEING: &str = "target/ageing";
+/// How long a refusal is remembered.
+pub const TARGET_NEGATIVE: &str = "target/negative";
+/// How long a lookup may take.
+pub const TARGET_TIMEOUT: &str = "target/timeout";
 
 /// What a VNIC can be given with `-p`.
 pub const VNIC_PROPERTIES: &[PropertySpec] = &[PropertySpec::new(

@@ -14,7 +14,9 @@ mod value;
 pub use address::AddressRule;
 pub use assignment::{Assignment, parse_assignments};
 pub use error::PropertyError;
-pub use generic::{OVERLAY_PROPERTIES, VNIC_PROPERTIES};
+pub use generic::{
+    OVERLAY_PROPERTIES, TARGET_AGEING, TARGET_MAXIMUM, TARGET_NEGATIVE, TARGET_TIMEOUT, VNIC_PROPERTIES,
+};
 pub use set::Properties;
 pub use spec::{Kind, Permission, Possible, PropertySpec};
 pub use value::Value;

@@ -122,8 +122,63 @@ pub enum Status {
 pub struct TargetInfo {
     /// The address it is for; none where one entry serves all.
     pub mac: Option<MacAddr>,
+    /// Where it is in its life.
+    pub state: TargetState,
     /// Where frames go.
-    pub destination: SocketAddr,
+    pub destination: TargetDestination,
+    /// Where the entry is from.
+    pub origin: TargetOrigin,
+    /// Seconds since it was last confirmed, or since it came to its state where there is nothing to confirm.
+    pub age: u64,
+}
+
+/// Where an entry of the target table is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetState {
+    /// The lookup side is asked; frames wait.
+    Asking,
+    /// It serves.
+    Known,
+    /// It serves, and the lookup side is asked whether it still holds.
+    Checking,
+    /// Frames are dropped for a short while, as nobody has the address or nobody could say.
+    Refused,
+}
+
+/// Where the frames of an entry go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetDestination {
+    /// Nowhere: it is not known.
+    None,
+    /// To each of these tunnel ends.
+    Ends(Vec<SocketAddr>),
+    /// Nowhere: an administrator has said so.
+    Drop,
+}
+
+/// Where an entry of the target table is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetOrigin {
+    /// It is the one destination of the search plugin.
+    Point,
+    /// A frame asked for it.
+    Lookup,
+    /// The search plugin gave it before a frame asked.
+    Learned,
+    /// An administrator set it by hand; no lookup replaces it.
+    Manual,
+}
+
+/// A part of an overlay's target table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetPage {
+    /// Its entries.
+    pub targets: Vec<TargetInfo>,
+    /// The number of the next page; none after the last.
+    pub next: Option<u32>,
 }
 
 /// The frames dropped for one reason.
@@ -135,20 +190,26 @@ pub struct DropCount {
     pub frames: u64,
 }
 
-/// All that an overlay counts: `from_devices + from_wire + copies` is the sum of `to_devices`, `to_wire`
-/// and the drops.
+/// All that an overlay counts: `from_devices + from_wire + injected + copies` is the sum of `to_devices`, `to_wire`,
+/// the drops, and the frames that are waiting for a lookup now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CounterInfo {
     /// Frames its VNICs sent.
     pub from_devices: u64,
     /// Frames that arrived from tunnel ends.
     pub from_wire: u64,
+    /// Frames that the lookup side made: its answers in the place of others.
+    #[serde(default)]
+    pub injected: u64,
     /// Further frames made by sending one to several destinations.
     pub copies: u64,
     /// Frames its VNICs were given.
     pub to_devices: u64,
     /// Frames sent to tunnel ends.
     pub to_wire: u64,
+    /// Frames that wait for a lookup now.
+    #[serde(default)]
+    pub waiting: u64,
     /// Frames dropped, by reason; reasons never met are left out.
     pub drops: Vec<DropCount>,
 }
@@ -187,8 +248,6 @@ pub struct OverlayInfo {
     pub properties: Vec<PropertyValue>,
     /// Whether it works.
     pub status: Status,
-    /// Its target table.
-    pub targets: Vec<TargetInfo>,
     /// What it has carried.
     pub counters: CounterInfo,
 }

@@ -1,7 +1,9 @@
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
-use super::{ControlError, InstanceInfo, LinkInfo, MuxInfo, OverlayInfo, PluginInfo};
-use crate::lookup::{Sources, TargetMode};
+use super::{ControlError, InstanceInfo, LinkInfo, MuxInfo, OverlayInfo, PluginInfo, TargetPage};
+use crate::lookup::{Answer, Octets, Question, Sources, TargetMode};
 use crate::property::Assignment;
 use crate::types::{LinkId, LinkName, MacAddr, MacPrefix, VlanId, VnetId};
 
@@ -103,6 +105,41 @@ pub enum Request {
     Overlays,
     /// overlayd: the underlay sockets and what they count.
     Muxes,
+    /// overlayd: a page of an overlay's target table; the first is number 0.
+    Targets {
+        /// The overlay.
+        overlay: LinkName,
+        /// The page.
+        page: u32,
+    },
+    /// overlayd: sets an entry of an overlay's target table by hand; it is kept as long as the overlay.
+    SetTarget {
+        /// The overlay.
+        overlay: LinkName,
+        /// The address.
+        mac: MacAddr,
+        /// Where its frames go.
+        target: FixedTarget,
+    },
+    /// overlayd: removes an entry of an overlay's target table.
+    RemoveTarget {
+        /// The overlay.
+        overlay: LinkName,
+        /// The address.
+        mac: MacAddr,
+    },
+    /// overlayd: removes every entry of an overlay's target table, those set by hand too.
+    FlushTargets {
+        /// The overlay.
+        overlay: LinkName,
+    },
+    /// overlayd: changes properties of an overlay while it runs, as far as they can be.
+    SetOverlayProperties {
+        /// The overlay.
+        overlay: LinkName,
+        /// The properties with their new values.
+        properties: Vec<Assignment>,
+    },
     /// overlayd: makes this connection the one varpd; events flow to it from here on.
     Attach,
     /// overlayd: tells how an overlay's destinations are found. A newer one replaces an older one.
@@ -129,6 +166,18 @@ pub enum Request {
         /// The overlays.
         links: Vec<LinkId>,
     },
+    /// overlayd: what the attached varpd knows of destinations, asked for or not.
+    Answers {
+        /// In the order in which it came to be known.
+        answers: Vec<Answer>,
+    },
+    /// overlayd: a frame of the lookup side for the VNICs here.
+    Inject {
+        /// The overlay.
+        link: LinkId,
+        /// The frame.
+        frame: Octets,
+    },
     /// varpd: the search plugins and their properties.
     Plugins,
     /// varpd: makes an instance for an overlay.
@@ -147,6 +196,13 @@ pub enum Request {
     ActivateInstance {
         /// The instance.
         instance: u32,
+    },
+    /// varpd: changes properties of an instance while it runs; what does not work leaves it as it was.
+    SetInstanceProperties {
+        /// The overlay.
+        link: LinkId,
+        /// The properties with their new values.
+        properties: Vec<Assignment>,
     },
     /// varpd: ends the instance of an overlay, in whatever state it is.
     DestroyInstance {
@@ -170,22 +226,33 @@ impl Request {
     /// Who may ask this.
     pub const fn privilege(&self) -> Privilege {
         match self {
-            Self::Encaps | Self::Links | Self::Overlays | Self::Muxes | Self::Plugins | Self::Instances => {
-                Privilege::Read
-            }
+            Self::Encaps
+            | Self::Links
+            | Self::Overlays
+            | Self::Muxes
+            | Self::Targets { .. }
+            | Self::Plugins
+            | Self::Instances => Privilege::Read,
             Self::CreateOverlay { .. }
             | Self::ActivateOverlay { .. }
             | Self::DeleteOverlay { .. }
             | Self::CreateVnic { .. }
             | Self::DeleteVnic { .. }
+            | Self::SetTarget { .. }
+            | Self::RemoveTarget { .. }
+            | Self::FlushTargets { .. }
+            | Self::SetOverlayProperties { .. }
             | Self::Attach
             | Self::Associate(_)
             | Self::Disassociate { .. }
             | Self::Degrade { .. }
             | Self::Restore { .. }
             | Self::ForgetDeleted { .. }
+            | Self::Answers { .. }
+            | Self::Inject { .. }
             | Self::CreateInstance { .. }
             | Self::ActivateInstance { .. }
+            | Self::SetInstanceProperties { .. }
             | Self::DestroyInstance { .. } => Privilege::Change,
         }
     }
@@ -202,6 +269,16 @@ pub enum MacChoice {
         /// One to five octets, as text with colons.
         prefix: Option<MacPrefix>,
     },
+}
+
+/// Where the frames of an entry go that an administrator sets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FixedTarget {
+    /// Nowhere.
+    Drop,
+    /// To each of these tunnel ends, at least one.
+    Ends(Vec<SocketAddr>),
 }
 
 /// What an instance tells the driver of an overlay.
@@ -233,6 +310,8 @@ pub enum Response {
     Overlays(Vec<OverlayInfo>),
     /// [`Request::Muxes`].
     Muxes(Vec<MuxInfo>),
+    /// [`Request::Targets`].
+    Targets(TargetPage),
     /// [`Request::Attach`].
     Attached {
         /// The overlays that exist.
@@ -252,4 +331,7 @@ pub enum Response {
 pub enum Event {
     /// An overlay has ended; its instance is to end too, answered by [`Request::ForgetDeleted`].
     OverlayDeleted(LinkId),
+    /// Destinations are asked for; [`Request::Answers`] answers, in any order. A question that was asked of an earlier
+    /// connection is asked again.
+    Lookups(Vec<Question>),
 }

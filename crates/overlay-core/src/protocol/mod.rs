@@ -14,11 +14,12 @@ mod session;
 pub use error::{ControlError, ErrorCode};
 pub use info::{
     CounterInfo, DropCount, InstanceInfo, InstanceState, LinkClass, LinkCounters, LinkInfo, LinkState,
-    MacType, MuxInfo, OverlayInfo, PluginInfo, PropertyValue, Status, TargetInfo, VnicInfo,
+    MacType, MuxInfo, OverlayInfo, PluginInfo, PropertyValue, Status, TargetDestination, TargetInfo,
+    TargetOrigin, TargetPage, TargetState, VnicInfo,
 };
 pub use line::{LineBuffer, LineTooLong};
 pub use message::{
-    Association, Call, Event, Hello, MacChoice, Privilege, Reply, Request, Response, ServerLine,
+    Association, Call, Event, FixedTarget, Hello, MacChoice, Privilege, Reply, Request, Response, ServerLine,
 };
 pub use session::{Incoming, Session};
 

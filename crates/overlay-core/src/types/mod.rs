@@ -2,12 +2,14 @@
 
 mod link;
 mod mac;
+mod moment;
 mod mtu;
 mod vid;
 mod vnetid;
 
 pub use link::{LinkId, LinkName, LinkNameError};
 pub use mac::{MacAddr, MacError, MacPrefix};
+pub use moment::Moment;
 pub use mtu::{MTU_DEFAULT, MTU_MAX, MTU_MIN, OverlayMtu};
 pub use vid::{VlanId, VlanIdError};
 pub use vnetid::{VnetId, VnetIdError};

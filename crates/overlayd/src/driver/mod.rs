@@ -92,7 +92,15 @@ impl<E: Engine> Driver<E> {
             Request::Degrade { link, message } => self.degrade(link, Some(message)).map(|()| Response::Done),
             Request::Restore { link } => self.degrade(link, None).map(|()| Response::Done),
             Request::ForgetDeleted { links } => self.forget_deleted(&links).map(|()| Response::Done),
+            Request::Targets { overlay, page } => self.show_targets(&overlay, page).map(Response::Targets),
+            Request::SetTarget { .. }
+            | Request::RemoveTarget { .. }
+            | Request::FlushTargets { .. }
+            | Request::SetOverlayProperties { .. }
+            | Request::Answers { .. }
+            | Request::Inject { .. } => Err(ControlError::new(ErrorCode::Unsupported, "not there yet")),
             Request::Plugins
+            | Request::SetInstanceProperties { .. }
             | Request::CreateInstance { .. }
             | Request::ActivateInstance { .. }
             | Request::DestroyInstance { .. }

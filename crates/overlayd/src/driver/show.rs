@@ -5,9 +5,10 @@ use overlay_core::engine::Engine;
 use overlay_core::lookup::TargetMode;
 use overlay_core::property::{OVERLAY_PROPERTIES, Possible, PropertySpec};
 use overlay_core::protocol::{
-    CounterInfo, LinkClass, LinkInfo, LinkState, OverlayInfo, PluginInfo, PropertyValue, Status, TargetInfo,
-    VnicInfo,
+    ControlError, CounterInfo, LinkClass, LinkInfo, LinkState, OverlayInfo, PluginInfo, PropertyValue,
+    Status, TargetDestination, TargetInfo, TargetOrigin, TargetPage, TargetState, VnicInfo,
 };
+use overlay_core::types::LinkName;
 
 use super::{Driver, Overlay, Vnic};
 use crate::lifecycle::Stage;
@@ -83,7 +84,6 @@ impl<E: Engine> Driver<E> {
             instance: None,
             properties: Vec::new(),
             status: Status::Degraded(broken.reason.clone()),
-            targets: Vec::new(),
             counters: CounterInfo::default(),
         });
         let mut overlays: Vec<_> = whole.chain(broken).collect();
@@ -91,11 +91,25 @@ impl<E: Engine> Driver<E> {
         overlays
     }
 
+    /// A page of an overlay's target table.
+    pub(super) fn show_targets(&self, name: &LinkName, _page: u32) -> Result<TargetPage, ControlError> {
+        let id = self.overlay_named(name)?;
+        let association = self.overlays.get(&id).and_then(|overlay| overlay.association.as_ref());
+        let targets = match association.map(|association| &association.mode) {
+            Some(TargetMode::Point(end)) => vec![TargetInfo {
+                mac: None,
+                state: TargetState::Known,
+                destination: TargetDestination::Ends(vec![*end]),
+                origin: TargetOrigin::Point,
+                age: 0,
+            }],
+            Some(TargetMode::Dynamic) | None => Vec::new(),
+        };
+        Ok(TargetPage { targets, next: None })
+    }
+
     fn overlay_info(&self, overlay: &Overlay) -> OverlayInfo {
         let record = &overlay.record;
-        let target = |association: &_| match association {
-            TargetMode::Point(destination) => TargetInfo { mac: None, destination: *destination },
-        };
         OverlayInfo {
             id: record.id,
             name: record.name.clone(),
@@ -103,7 +117,6 @@ impl<E: Engine> Driver<E> {
             instance: overlay.association.as_ref().map(|association| association.instance),
             properties: overlay.properties_shown(),
             status: self.status(overlay),
-            targets: overlay.association.iter().map(|association| target(&association.mode)).collect(),
             counters: self.engine.overlay_counters(record.id).0,
         }
     }

@@ -71,7 +71,7 @@ impl<E: Engine> Driver<E> {
 
 /// A socket that listens on an IPv4 address reaches IPv4 tunnel ends, one on an IPv6 address IPv6 ones; `::` both.
 fn check_reach(overlay: &Overlay, association: &Association) -> Result<(), ControlError> {
-    let TargetMode::Point(destination) = association.mode;
+    let TargetMode::Point(destination) = association.mode else { return Ok(()) };
     if destination.port() == 0 || destination.ip().is_unspecified() {
         return Err(ControlError::invalid(format!("{destination} is no tunnel end")));
     }

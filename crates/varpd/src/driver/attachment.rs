@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use overlay_core::lookup::Question;
 use overlay_core::protocol::{
     ANSWER_MAX, Call, ControlError, ErrorCode, Event, Hello, LineBuffer, Reply, Request, Response,
     ServerLine, VERSION,
@@ -20,6 +21,8 @@ pub(super) enum Heard {
     Reply(Reply),
     /// An overlay has ended.
     OverlayDeleted(LinkId),
+    /// It wants to know of destinations.
+    Lookups(Vec<Question>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,9 +91,12 @@ impl Attachment {
     pub(super) fn next(&mut self) -> Result<Option<Heard>, ControlError> {
         loop {
             if self.phase == Phase::Attached
-                && let Some(Event::OverlayDeleted(link)) = self.early.pop_front()
+                && let Some(event) = self.early.pop_front()
             {
-                return Ok(Some(Heard::OverlayDeleted(link)));
+                return Ok(Some(match event {
+                    Event::OverlayDeleted(link) => Heard::OverlayDeleted(link),
+                    Event::Lookups(questions) => Heard::Lookups(questions),
+                }));
             }
             let Some(line) = self.input.next_line().map_err(garbled)? else {
                 return Ok(None);

@@ -114,6 +114,7 @@ impl Driver {
                 (Heard::Attached { .. }, None) => continue,
                 (Heard::Reply(reply), _) => Notice::Reply(reply),
                 (Heard::OverlayDeleted(link), _) => Notice::OverlayDeleted(link),
+                (Heard::Lookups(questions), _) => Notice::Lookups(questions),
             };
             self.tell(notice).await.map_err(End::Owner)?;
         }

@@ -41,6 +41,7 @@ impl Owner {
             }
             Notice::Reply(reply) => self.reply(reply),
             Notice::OverlayDeleted(link) => self.forget(&[link]),
+            Notice::Lookups(_) => {}
             Notice::Unavailable(error) => {
                 self.link = None;
                 self.apply_to_all(&Event::Unavailable(error));

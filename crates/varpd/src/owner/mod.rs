@@ -67,6 +67,9 @@ impl Owner {
             Request::ActivateInstance { instance } => return self.activate(instance, answer),
             Request::DestroyInstance { link } => self.destroy(link).map(|()| Response::Done),
             Request::Instances => Ok(Response::Instances(self.table.all().map(Instance::info).collect())),
+            Request::SetInstanceProperties { .. } => {
+                Err(ControlError::new(ErrorCode::Unsupported, "not there yet"))
+            }
             Request::Encaps
             | Request::CreateOverlay { .. }
             | Request::ActivateOverlay { .. }
@@ -76,6 +79,13 @@ impl Owner {
             | Request::Links
             | Request::Overlays
             | Request::Muxes
+            | Request::Targets { .. }
+            | Request::SetTarget { .. }
+            | Request::RemoveTarget { .. }
+            | Request::FlushTargets { .. }
+            | Request::SetOverlayProperties { .. }
+            | Request::Answers { .. }
+            | Request::Inject { .. }
             | Request::Attach
             | Request::Associate(_)
             | Request::Disassociate { .. }

@@ -135,7 +135,7 @@ fn an_instance_is_created_activated_and_destroyed() {
     let mut pending = bench.activate(1);
     let call = bench.call();
     let end = "10.0.0.2".parse().unwrap();
-    let (mode, sources) = (TargetMode::Point((end, 4789).into()), Sources::Known(vec![end]));
+    let (mode, sources) = (TargetMode::Point((end, 4789).into()), Sources::known([end]));
     assert_eq!(call.request, Request::Associate(Association { link: link(4), instance: 1, mode, sources }));
     assert!(pending.try_recv().is_err(), "answered before the driver's answer");
     bench.reply(call.id, Ok(Response::Done));

@@ -1,21 +1,21 @@
 //! Search plugins: what answers "where is this MAC?" for an overlay.
 //!
-//! A plugin is one folder with its property table and its state machine, and one line in [`PLUGINS`]. What
-//! an instance of it does with its checked properties is a [`Lookup`].
-//!
-//! [`Mode::Point`] plugins know one destination for every frame, and say it once, when the instance is
-//! associated. Plugins that are asked for each destination join as a second [`Mode`], whose `Lookup` also
-//! takes the driver's lookups as events (the frame and the time with them) and gives its answers - found,
-//! absent, don't know - as actions: the trait grows a method with a default that says "don't know", so that
-//! point plugins stay as they are.
+//! A plugin is one folder with its property table, its state machine and its I/O, and one line in [`PLUGINS`]. What an
+//! instance of it does with its checked properties is a [`Lookup`]: events in, actions out, the time as an argument
+//! ([`interface`]). What that needs of files and processes is the business of its [`Io`], which the state machine
+//! speaks with through actions and events too.
 
 mod direct;
+pub mod interface;
 
 use overlay_core::lookup::{Sources, TargetMode};
 use overlay_core::property::{Properties, PropertySpec};
 use overlay_core::protocol::{ControlError, ErrorCode, PluginInfo};
+use overlay_core::types::Moment;
 
-/// Every search plugin there is. Requests, help and the conformance tests read this list.
+use interface::{Action, Event, Io};
+
+/// Every search plugin that is part of varpd. Requests, help and the conformance tests read this list.
 pub static PLUGINS: &[&dyn Plugin] = &[&direct::Direct];
 
 /// When a plugin is asked for a destination.
@@ -23,33 +23,44 @@ pub static PLUGINS: &[&dyn Plugin] = &[&direct::Direct];
 pub enum Mode {
     /// Once, for all frames.
     Point,
+    /// For each destination.
+    Dynamic,
 }
 
 /// A search plugin.
-pub trait Plugin: Sync {
+pub trait Plugin: Send + Sync {
     /// Its name, as `-s` takes it.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// When it is asked.
     fn mode(&self) -> Mode;
 
     /// Its properties; the name of each starts with the plugin's and `/`.
-    fn properties(&self) -> &'static [PropertySpec];
+    fn properties(&self) -> &[PropertySpec];
 
-    /// An instance with these properties, which have been checked against the table.
+    /// An instance with these properties, which have been checked against the table. It does nothing before
+    /// [`Event::Started`].
     ///
     /// # Errors
     /// What the table alone cannot tell, such as two values that do not go together.
     fn instantiate(&self, properties: &Properties) -> Result<Box<dyn Lookup>, PluginError>;
 }
 
-/// What an instance of a plugin knows.
+/// An instance of a plugin, without its I/O.
 pub trait Lookup: Send {
-    /// How the overlay's destinations are found.
+    /// How the overlay's destinations are found; asked only after [`Action::Ready`].
     fn target(&self) -> TargetMode;
 
-    /// The tunnel ends that may send to the overlay.
+    /// The tunnel ends that may send to the overlay; asked only after [`Action::Ready`].
     fn sources(&self) -> Sources;
+
+    /// Takes an event, and adds to `actions` what is to be done.
+    fn on_event(&mut self, event: Event, now: Moment, actions: &mut Vec<Action>);
+
+    /// What carries out its I/O, where it has any; asked once, before [`Event::Started`].
+    fn io(&self) -> Option<Box<dyn Io>> {
+        None
+    }
 }
 
 /// Why a plugin makes no instance of checked properties.
@@ -57,7 +68,7 @@ pub trait Lookup: Send {
 #[error("search plugin '{plugin}' cannot start: {reason}")]
 pub struct PluginError {
     /// The plugin.
-    pub plugin: &'static str,
+    pub plugin: String,
     /// What is wrong.
     pub reason: String,
 }
@@ -177,6 +188,8 @@ mod tests {
                     assert!(end.port() != 0 && !end.ip().is_unspecified());
                     assert!(lookup.sources().allow(end.ip()), "{} drops its own destination", plugin.name());
                 }
+                (Mode::Dynamic, TargetMode::Dynamic) => {}
+                (mode, target) => panic!("{}: {mode:?} and {target:?}", plugin.name()),
             }
         }
     }

@@ -6,13 +6,15 @@ use std::net::SocketAddr;
 
 use overlay_core::lookup::{Sources, TargetMode};
 use overlay_core::property::{Properties, PropertySpec};
+use overlay_core::types::Moment;
 
+use super::interface::{Action, Event, Finding};
 use super::{Lookup, Mode, Plugin, PluginError};
 
 pub(super) struct Direct;
 
 impl Plugin for Direct {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "direct"
     }
 
@@ -20,7 +22,7 @@ impl Plugin for Direct {
         Mode::Point
     }
 
-    fn properties(&self) -> &'static [PropertySpec] {
+    fn properties(&self) -> &[PropertySpec] {
         properties::TABLE
     }
 
@@ -28,7 +30,7 @@ impl Plugin for Direct {
         let (Some(ip), Some(port)) = (properties.ip(properties::IP), properties.port(properties::PORT))
         else {
             let reason = "its destination is incomplete".to_owned();
-            return Err(PluginError { plugin: self.name(), reason });
+            return Err(PluginError { plugin: self.name().to_owned(), reason });
         };
         let accept_any = properties.text(properties::ACCEPT) == Some(properties::ANY);
         Ok(Box::new(Point { end: SocketAddr::new(ip, port), accept_any }))
@@ -46,7 +48,16 @@ impl Lookup for Point {
     }
 
     fn sources(&self) -> Sources {
-        if self.accept_any { Sources::Any } else { Sources::Known(vec![self.end.ip()]) }
+        if self.accept_any { Sources::Any } else { Sources::known([self.end.ip()]) }
+    }
+
+    fn on_event(&mut self, event: Event, _now: Moment, actions: &mut Vec<Action>) {
+        match event {
+            Event::Started => actions.push(Action::Ready),
+            // The driver asks nothing of an overlay with one destination.
+            Event::Ask(ticket, _) => actions.push(Action::Answer(ticket, Finding::Unknown)),
+            Event::Reload | Event::Alarm | Event::Io(_) => {}
+        }
     }
 }
 
@@ -75,7 +86,7 @@ mod tests {
 
     #[test]
     fn only_the_destination_may_send_unless_any_is_accepted() {
-        assert_eq!(lookup(&V4).sources(), Sources::Known(vec!["10.0.0.2".parse().unwrap()]));
+        assert_eq!(lookup(&V4).sources(), Sources::known(["10.0.0.2".parse().unwrap()]));
         let [ip, port] = V4;
         assert_eq!(lookup(&[ip, port, ("direct/accept", "any")]).sources(), Sources::Any);
         assert_ne!(lookup(&[ip, port, ("direct/accept", "known")]).sources(), Sources::Any);

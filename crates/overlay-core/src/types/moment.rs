@@ -1,0 +1,35 @@
+use std::fmt;
+
+/// A point in time: milliseconds since a beginning that only the owner of the clock knows. Pure code is given one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// The moment so many milliseconds later; the end of time at the latest.
+    #[must_use]
+    pub const fn after(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_add(milliseconds))
+    }
+
+    /// Milliseconds from an earlier moment to this one; 0 when it is not earlier.
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} ms", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_neither_overflows_nor_runs_backwards() {
+        assert_eq!(Moment(u64::MAX).after(1), Moment(u64::MAX));
+        assert_eq!((Moment(5).since(Moment(2)), Moment(2).since(Moment(5))), (3, 0));
+    }
+}
