@@ -18,7 +18,7 @@ use overlay_core::property::{Assignment, Properties};
 use overlay_core::protocol::{
     Association, ControlError, ErrorCode, InstanceInfo, InstanceState, PropertyValue, Response,
 };
-use overlay_core::types::LinkId;
+use overlay_core::types::{LinkId, VnetId};
 
 use crate::message::Answer;
 use crate::plugins::{self, Lookup, Plugin};
@@ -115,12 +115,29 @@ pub const fn on_event(state: State, event: &Event) -> (Option<State>, &'static [
     (Some(next), actions)
 }
 
+/// What an instance is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInstance {
+    /// The overlay it is for.
+    pub link: LinkId,
+    /// The overlay's virtual network; old records do not have it.
+    pub vnetid: Option<VnetId>,
+    /// The plugin.
+    pub plugin: String,
+    /// Its properties as they were given.
+    pub properties: Vec<Assignment>,
+    /// Whether it ends with the next boot.
+    pub temporary: bool,
+}
+
 /// An instance of a search plugin.
 pub struct Instance {
     /// Its number: 1 to 2^31 - 1 (illumos's id space), the same over restarts.
     pub id: u32,
     /// The overlay it is for.
     pub link: LinkId,
+    /// The overlay's virtual network; old records do not have it.
+    pub vnetid: Option<VnetId>,
     /// Whether it ends with the next boot.
     pub temporary: bool,
     /// Where it is in its life.
@@ -140,18 +157,13 @@ impl Instance {
     ///
     /// # Errors
     /// There is no such plugin, or it does not take the properties.
-    pub fn new(
-        id: u32,
-        link: LinkId,
-        plugin: &str,
-        given: Vec<Assignment>,
-        temporary: bool,
-    ) -> Result<Self, ControlError> {
-        let plugin = plugins::find(plugin)?;
+    pub fn new(id: u32, wanted: NewInstance) -> Result<Self, ControlError> {
+        let NewInstance { link, vnetid, plugin, properties: given, temporary } = wanted;
+        let plugin = plugins::find(&plugin)?;
         let properties = Properties::check(plugin.properties(), &given)?;
-        let lookup = plugin.instantiate(&properties)?;
+        let lookup = plugin.instantiate(&properties, vnetid)?;
         let (state, waiting, orphan) = (State::Created, None, false);
-        Ok(Self { id, link, temporary, state, waiting, orphan, plugin, given, properties, lookup })
+        Ok(Self { id, link, vnetid, temporary, state, waiting, orphan, plugin, given, properties, lookup })
     }
 
     /// The one of a record.
@@ -159,9 +171,10 @@ impl Instance {
     /// # Errors
     /// As [`Self::new`].
     pub fn from_record(record: Record, temporary: bool) -> Result<Self, ControlError> {
-        let Record { instance, link, plugin, properties, activated } = record;
+        let Record { instance, link, vnetid, plugin, properties, activated } = record;
         let state = if activated { State::Active } else { State::Created };
-        Ok(Self { state, ..Self::new(instance, link, &plugin, properties, temporary)? })
+        let wanted = NewInstance { link, vnetid, plugin, properties, temporary };
+        Ok(Self { state, ..Self::new(instance, wanted)? })
     }
 
     /// What is written down of it.
@@ -169,6 +182,7 @@ impl Instance {
         Record {
             instance: self.id,
             link: self.link,
+            vnetid: self.vnetid,
             plugin: self.plugin.name().to_owned(),
             properties: self.given.clone(),
             activated,

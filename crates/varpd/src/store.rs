@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use overlay_core::control::{BadRecord, Daemon, Loaded, Paths, RecordDir};
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{ControlError, ErrorCode};
-use overlay_core::types::LinkId;
+use overlay_core::types::{LinkId, VnetId};
 use serde::{Deserialize, Serialize};
 
 /// The highest number of an instance (illumos: the id space 1 to 2^31 - 1).
@@ -20,6 +20,9 @@ pub struct Record {
     pub instance: u32,
     /// The overlay it is for.
     pub link: LinkId,
+    /// The overlay's virtual network; old records do not have it.
+    #[serde(default)]
+    pub vnetid: Option<VnetId>,
     /// Its plugin.
     pub plugin: String,
     /// The properties as they were given, without defaults.
@@ -164,6 +167,7 @@ mod tests {
         Record {
             instance: id,
             link: LinkId(NonZeroU32::new(id).unwrap()),
+            vnetid: VnetId::new(23).ok(),
             plugin: "direct".into(),
             properties: vec![Assignment::new("direct/dest_port", "4789")],
             activated: true,

@@ -50,23 +50,23 @@ fn make(
         properties: plan.driver,
         temporary: arguments.temporary,
     })?;
-    let attached = attach(arguments, &wish.name, link, plan.search, session);
+    let attached = attach(arguments, wish, link, plan.search, session);
     attached.inspect_err(|_| undo(&wish.name, link, session))
 }
 
 /// Gives the overlay its instance, and lets both carry frames.
 fn attach(
     arguments: &CreateOverlay,
-    name: &LinkName,
+    wish: &Wish,
     link: LinkId,
     properties: Vec<Assignment>,
     session: &mut Session<'_>,
 ) -> Result<(), ClientError> {
     let (plugin, temporary) = (arguments.search.clone(), arguments.temporary);
-    let create = Request::CreateInstance { link, plugin, properties, temporary };
+    let create = Request::CreateInstance { link, vnetid: wish.vnetid, plugin, properties, temporary };
     let instance = session.daemons.create_instance(create)?;
     session.daemons.ask(Daemon::Varpd, Request::ActivateInstance { instance })?;
-    session.daemons.ask(Daemon::Overlayd, Request::ActivateOverlay { name: name.clone() })?;
+    session.daemons.ask(Daemon::Overlayd, Request::ActivateOverlay { name: wish.name.clone() })?;
     Ok(())
 }
 

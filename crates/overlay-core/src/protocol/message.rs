@@ -184,6 +184,8 @@ pub enum Request {
     CreateInstance {
         /// The overlay.
         link: LinkId,
+        /// Its virtual network.
+        vnetid: VnetId,
         /// The search plugin.
         plugin: String,
         /// Its properties.

@@ -10,12 +10,11 @@ mod tests;
 
 use std::sync::Arc;
 
-use overlay_core::property::Assignment;
 use overlay_core::protocol::{ControlError, ErrorCode, Request, Response};
 use overlay_core::types::LinkId;
 use tokio::sync::{Notify, mpsc};
 
-use crate::instance::{Event, Instance};
+use crate::instance::{Event, Instance, NewInstance};
 use crate::message::{Answer, Message};
 use crate::plugins;
 use crate::store::{Record, Store, StoreError};
@@ -61,8 +60,10 @@ impl Owner {
     fn request(&mut self, request: Request, answer: Answer) {
         let result = match request {
             Request::Plugins => Ok(Response::Plugins(plugins::describe())),
-            Request::CreateInstance { link, plugin, properties, temporary } => {
-                self.create(link, &plugin, properties, temporary).map(Response::Instance)
+            Request::CreateInstance { link, vnetid, plugin, properties, temporary } => {
+                let vnetid = Some(vnetid);
+                let wanted = NewInstance { link, vnetid, plugin, properties, temporary };
+                self.create(wanted).map(Response::Instance)
             }
             Request::ActivateInstance { instance } => return self.activate(instance, answer),
             Request::DestroyInstance { link } => self.destroy(link).map(|()| Response::Done),
@@ -96,15 +97,10 @@ impl Owner {
         answer.give(result);
     }
 
-    fn create(
-        &mut self,
-        link: LinkId,
-        plugin: &str,
-        given: Vec<Assignment>,
-        temporary: bool,
-    ) -> Result<u32, ControlError> {
+    fn create(&mut self, wanted: NewInstance) -> Result<u32, ControlError> {
         let id = self.table.free_id().ok_or_else(out_of_ids)?;
-        let instance = Instance::new(id, link, plugin, given, temporary)?;
+        let (link, plugin, temporary) = (wanted.link, wanted.plugin.clone(), wanted.temporary);
+        let instance = Instance::new(id, wanted)?;
         if let Some(other) = self.table.of_link(link) {
             let problem = format!("link {link} has instance {} already", other.id);
             return Err(ControlError::new(ErrorCode::Exists, problem));

@@ -65,6 +65,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::instance::NewInstance;
     use overlay_core::property::Assignment;
     use std::num::NonZeroU32;
 
@@ -72,7 +73,9 @@ mod tests {
         let link = LinkId(NonZeroU32::new(id).unwrap());
         let given =
             vec![Assignment::new("direct/dest_ip", "10.0.0.2"), Assignment::new("direct/dest_port", "4789")];
-        Instance::new(id, link, "direct", given, false).unwrap()
+        let (vnetid, plugin) = (None, "direct".to_owned());
+        let wanted = NewInstance { link, vnetid, plugin, properties: given, temporary: false };
+        Instance::new(id, wanted).unwrap()
     }
 
     #[test]

@@ -1,7 +1,9 @@
 use std::num::NonZeroU32;
 
 use overlay_core::lookup::{Sources, TargetMode};
+use overlay_core::property::Assignment;
 use overlay_core::protocol::{Association, Call, InstanceInfo, InstanceState, Reply};
+use overlay_core::types::VnetId;
 use tokio::sync::oneshot;
 
 use super::*;
@@ -68,8 +70,13 @@ impl Bench {
 
     fn create(&mut self, id: u32) -> Result<u32, ControlError> {
         let properties = direct();
-        let request =
-            Request::CreateInstance { link: link(id), plugin: "direct".into(), properties, temporary: false };
+        let request = Request::CreateInstance {
+            link: link(id),
+            vnetid: VnetId::new(23).unwrap(),
+            plugin: "direct".into(),
+            properties,
+            temporary: false,
+        };
         match self.answer(request)? {
             Response::Instance(instance) => Ok(instance),
             other => panic!("{other:?}"),
@@ -168,6 +175,7 @@ fn a_wrong_instance_is_refused_and_leaves_nothing() {
     let mut bench = Bench::new();
     let create = |plugin: &str, properties| Request::CreateInstance {
         link: link(1),
+        vnetid: VnetId::new(23).unwrap(),
         plugin: plugin.into(),
         properties,
         temporary: false,

@@ -11,7 +11,7 @@ pub mod interface;
 use overlay_core::lookup::{Sources, TargetMode};
 use overlay_core::property::{Properties, PropertySpec};
 use overlay_core::protocol::{ControlError, ErrorCode, PluginInfo};
-use overlay_core::types::Moment;
+use overlay_core::types::{Moment, VnetId};
 
 use interface::{Action, Event, Io};
 
@@ -38,12 +38,16 @@ pub trait Plugin: Send + Sync {
     /// Its properties; the name of each starts with the plugin's and `/`.
     fn properties(&self) -> &[PropertySpec];
 
-    /// An instance with these properties, which have been checked against the table. It does nothing before
-    /// [`Event::Started`].
+    /// An instance for a virtual network with these properties, which have been checked against the table. It does
+    /// nothing before [`Event::Started`]. The vnetid is missing where an old record does not have it.
     ///
     /// # Errors
     /// What the table alone cannot tell, such as two values that do not go together.
-    fn instantiate(&self, properties: &Properties) -> Result<Box<dyn Lookup>, PluginError>;
+    fn instantiate(
+        &self,
+        properties: &Properties,
+        vnetid: Option<VnetId>,
+    ) -> Result<Box<dyn Lookup>, PluginError>;
 }
 
 /// An instance of a plugin, without its I/O.
@@ -182,7 +186,7 @@ mod tests {
     fn legal_properties_make_an_instance_that_the_mode_describes() {
         for plugin in PLUGINS {
             let properties = Properties::check(plugin.properties(), &samples(*plugin)).unwrap();
-            let lookup = plugin.instantiate(&properties).unwrap();
+            let lookup = plugin.instantiate(&properties, None).unwrap();
             match (plugin.mode(), lookup.target()) {
                 (Mode::Point, TargetMode::Point(end)) => {
                     assert!(end.port() != 0 && !end.ip().is_unspecified());

@@ -101,5 +101,11 @@ impl Host {
 pub(crate) fn create(id: u32) -> Request {
     let properties =
         vec![Assignment::new("direct/dest_ip", "10.0.0.2"), Assignment::new("direct/dest_port", "4789")];
-    Request::CreateInstance { link: link(id), plugin: "direct".into(), properties, temporary: false }
+    Request::CreateInstance {
+        link: link(id),
+        vnetid: overlay_core::types::VnetId::new(23).unwrap(),
+        plugin: "direct".into(),
+        properties,
+        temporary: false,
+    }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use overlay_core::lookup::{Sources, TargetMode};
 use overlay_core::property::{Properties, PropertySpec};
-use overlay_core::types::Moment;
+use overlay_core::types::{Moment, VnetId};
 
 use super::interface::{Action, Event, Finding};
 use super::{Lookup, Mode, Plugin, PluginError};
@@ -26,7 +26,11 @@ impl Plugin for Direct {
         properties::TABLE
     }
 
-    fn instantiate(&self, properties: &Properties) -> Result<Box<dyn Lookup>, PluginError> {
+    fn instantiate(
+        &self,
+        properties: &Properties,
+        _vnetid: Option<VnetId>,
+    ) -> Result<Box<dyn Lookup>, PluginError> {
         let (Some(ip), Some(port)) = (properties.ip(properties::IP), properties.port(properties::PORT))
         else {
             let reason = "its destination is incomplete".to_owned();
@@ -72,7 +76,7 @@ mod tests {
     }
 
     fn lookup(given: &[(&str, &str)]) -> Box<dyn Lookup> {
-        Direct.instantiate(&check(given).unwrap()).unwrap()
+        Direct.instantiate(&check(given).unwrap(), None).unwrap()
     }
 
     const V4: [(&str, &str); 2] = [("direct/dest_ip", "10.0.0.2"), ("direct/dest_port", "4789")];
@@ -106,6 +110,6 @@ mod tests {
 
     #[test]
     fn an_incomplete_destination_makes_no_instance() {
-        assert!(Direct.instantiate(&Properties::default()).is_err());
+        assert!(Direct.instantiate(&Properties::default(), None).is_err());
     }
 }
