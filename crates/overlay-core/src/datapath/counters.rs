@@ -13,6 +13,18 @@ pub enum DropReason {
     Runt,
     /// It is larger than the MTU.
     TooBig,
+    /// The lookup says that nobody has its destination.
+    LookupAbsent,
+    /// The lookup cannot say where its destination is.
+    LookupUnknown,
+    /// The lookup was not answered in time.
+    LookupTimeout,
+    /// Too many frames wait for lookups.
+    LookupFull,
+    /// An administrator has set its destination to be dropped.
+    TargetDrop,
+    /// The lookup side has answered it in the place of whoever it was for.
+    Proxied,
     /// Its sender is no tunnel end that the search plugin knows.
     UnknownVtep,
     /// No VNIC here has its destination address and VLAN.
@@ -39,11 +51,17 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::NotActive,
         Self::NoTarget,
         Self::Runt,
         Self::TooBig,
+        Self::LookupAbsent,
+        Self::LookupUnknown,
+        Self::LookupTimeout,
+        Self::LookupFull,
+        Self::TargetDrop,
+        Self::Proxied,
         Self::UnknownVtep,
         Self::UnknownMac,
         Self::ToItself,
@@ -64,6 +82,12 @@ impl DropReason {
             Self::NoTarget => "no-target",
             Self::Runt => "runt",
             Self::TooBig => "too-big",
+            Self::LookupAbsent => "lookup-absent",
+            Self::LookupUnknown => "lookup-unknown",
+            Self::LookupTimeout => "lookup-timeout",
+            Self::LookupFull => "lookup-full",
+            Self::TargetDrop => "target-drop",
+            Self::Proxied => "proxied",
             Self::UnknownVtep => "unknown-vtep",
             Self::UnknownMac => "unknown-mac",
             Self::ToItself => "to-itself",
@@ -121,8 +145,8 @@ impl Tally {
 
 type Drops = [AtomicU64; DropReason::ALL.len()];
 
-/// What an overlay counts: frames from devices and the wire, and copies, are the sum of frames to devices and the
-/// wire, and drops.
+/// What an overlay counts: frames from devices, the wire and the lookup side, and copies, are the sum of frames to
+/// devices and the wire, drops, and the frames that wait now.
 #[derive(Debug, Default)]
 pub struct OverlayCounters {
     pub(super) from_devices: Tally,
@@ -151,6 +175,21 @@ impl OverlayCounters {
     pub(super) fn became(&self, places: usize, frames: usize) {
         let copies = places.saturating_sub(1) * frames;
         self.copies.fetch_add(copies as u64, Ordering::Relaxed);
+    }
+
+    /// Counts a frame that the lookup side has made.
+    pub(super) fn inject(&self, load: Load) {
+        self.injected.add(load);
+    }
+
+    /// Frames begin to wait for a lookup.
+    pub(super) fn wait(&self, frames: usize) {
+        self.waiting.fetch_add(frames as u64, Ordering::Relaxed);
+    }
+
+    /// Frames wait no longer.
+    pub(super) fn waited(&self, frames: usize) {
+        self.waiting.fetch_sub(frames as u64, Ordering::Relaxed);
     }
 
     fn drops(&self, direction: Direction) -> &Drops {

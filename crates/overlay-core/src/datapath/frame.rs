@@ -40,6 +40,15 @@ impl FrameBuf {
         self.vnet = VnetHeader::read_from_bytes(header).unwrap_or_default();
     }
 
+    /// Makes a frame with its virtio header the content.
+    pub(super) fn put(&mut self, octets: &[u8], vnet: VnetHeader) {
+        let len = octets.len().min(FRAME_MAX);
+        self.start = HEADROOM;
+        self.end = HEADROOM + len;
+        self.octets[self.start..self.end].copy_from_slice(&octets[..len]);
+        self.vnet = vnet;
+    }
+
     /// The virtio header, as it fits the frame now.
     pub const fn vnet(&self) -> VnetHeader {
         self.vnet

@@ -5,6 +5,7 @@
 
 mod counters;
 mod demux;
+mod depart;
 mod frame;
 mod inbox;
 mod inner;
@@ -12,14 +13,16 @@ mod overlay;
 mod port;
 mod receive;
 mod transmit;
+mod waiting;
 
 pub use counters::{Direction, DropReason, Load, MuxCounters, OverlayCounters, PortCounters};
 pub use demux::{Arrival, Demux};
+pub use depart::{Departure, Outward};
 pub use frame::{FRAME_MAX, FrameBuf, HEADROOM};
 pub use inbox::Inbox;
 pub use overlay::{Overlay, OverlaySettings};
 pub use port::{Device, DeviceError, Port, PortSettings};
-pub use transmit::Departure;
+pub use waiting::Waiting;
 
 use inner::Inner;
 

@@ -1,9 +1,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Device, Direction, Inner, OverlayCounters, Port};
+use super::{Device, Direction, Inner, OverlayCounters, Port, Waiting};
 use crate::encap::Encap;
-use crate::lookup::{Sources, TargetMode};
+use crate::lookup::{Sources, TargetMode, TargetTable};
 use crate::types::{MacAddr, OverlayMtu, VnetId};
 use crate::wire::Ethernet;
 
@@ -28,15 +28,21 @@ pub struct OverlaySettings {
 pub struct Overlay<D> {
     pub(super) settings: OverlaySettings,
     pub(super) counters: Arc<OverlayCounters>,
+    pub(super) targets: Arc<TargetTable<Waiting>>,
     ports: Vec<Arc<Port<D>>>,
     by_mac: HashMap<MacAddr, usize>,
 }
 
 impl<D: Device> Overlay<D> {
-    /// An overlay with these VNICs, whose addresses are different.
-    pub fn new(settings: OverlaySettings, counters: Arc<OverlayCounters>, ports: Vec<Arc<Port<D>>>) -> Self {
+    /// An overlay with these VNICs, whose addresses are different; its target table outlives its changes.
+    pub fn new(
+        settings: OverlaySettings,
+        counters: Arc<OverlayCounters>,
+        targets: Arc<TargetTable<Waiting>>,
+        ports: Vec<Arc<Port<D>>>,
+    ) -> Self {
         let by_mac = ports.iter().enumerate().map(|(place, port)| (port.settings.mac, place)).collect();
-        Self { settings, counters, ports, by_mac }
+        Self { settings, counters, targets, ports, by_mac }
     }
 
     /// What it is.

@@ -31,6 +31,11 @@ impl<D: Device> Overlay<D> {
         if !self.settings.sources.as_ref().is_some_and(|sources: &Sources| sources.allow(sender)) {
             return Err(DropReason::UnknownVtep);
         }
+        self.deliver(inner)
+    }
+
+    /// Gives a frame that comes from elsewhere to the VNICs that it is for.
+    pub(super) fn deliver(&self, inner: &Inner<'_>) -> Result<(), DropReason> {
         if !inner.ethernet.destination.is_multicast() {
             let owner = self.owner(&inner.ethernet).ok_or(DropReason::UnknownMac)?;
             self.hand(owner, inner, Direction::In);

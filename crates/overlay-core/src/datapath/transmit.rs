@@ -1,34 +1,22 @@
-use std::net::SocketAddr;
-
-use super::{Device, Direction, DropReason, FrameBuf, Inner, Load, Overlay, Port};
-use crate::lookup::TargetMode;
-use crate::offload::{Cut, finish_checksum};
-use crate::wire::{ETHERNET_HEADER, FlowHasher, Tag};
+use super::{Departure, Device, Direction, DropReason, FrameBuf, Inner, Load, Outward, Overlay, Port};
+use crate::wire::{ETHERNET_HEADER, Tag};
 use zerocopy::IntoBytes;
-
-/// A frame that is to go to a tunnel end, as one datagram or several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Departure {
-    /// The tunnel end.
-    pub destination: SocketAddr,
-    /// The hash of its flow, for its source port.
-    pub flow: u64,
-    /// How it is cut; none when it goes as it is, with the encapsulation's header before it already.
-    pub cut: Option<Cut>,
-    /// What it counts for.
-    pub load: Load,
-}
 
 impl<D: Device> Overlay<D> {
     /// Takes a frame that `sender` sent. A departure without a cut finds its datagram in `frame`; with one, the
     /// super-frame.
-    pub fn transmit(&self, sender: &Port<D>, frame: &mut FrameBuf, hasher: &FlowHasher) -> Option<Departure> {
+    pub fn transmit(
+        &self,
+        sender: &Port<D>,
+        frame: &mut FrameBuf,
+        outward: Outward<'_>,
+    ) -> Option<Departure> {
         let seen = Inner::sent(frame).map(|inner| (inner.load, inner.fits(self.settings.mtu)));
         let load = seen.map_or(Load { frames: 1, bytes: frame.octets().len() }, |(load, _)| load);
         sender.counters.sent.add(load);
         self.counters.from_devices.add(load);
         let admitted = self.admit(sender, frame, seen.map(|(_, fits)| fits));
-        match admitted.and_then(|()| self.direct(sender, frame, hasher)) {
+        match admitted.and_then(|()| self.direct(sender, frame, outward)) {
             Ok(departure) => departure,
             Err(reason) => {
                 sender.counters.lost(load.frames);
@@ -66,52 +54,33 @@ impl<D: Device> Overlay<D> {
         Ok(())
     }
 
-    /// Gives a frame to the VNICs here that it is for; what is for elsewhere departs.
+    /// Gives a frame to the VNICs here that it is for; what is for elsewhere departs or waits.
     fn direct(
         &self,
         sender: &Port<D>,
         frame: &mut FrameBuf,
-        hasher: &FlowHasher,
+        outward: Outward<'_>,
     ) -> Result<Option<Departure>, DropReason> {
         let inner = Inner::sent(frame)?;
         if inner.ethernet.destination == sender.settings.mac {
             return Err(DropReason::ToItself);
         }
+        let mut receivers = 0;
         if inner.ethernet.destination.is_multicast() {
-            let receivers = self.flood(&inner, Direction::Out, Some(sender.settings.mac));
-            // The tunnel end is one of its places, even when nothing says where that is: the copy for it is dropped then.
-            self.counters.became(receivers + 1, inner.load.frames);
+            receivers = self.flood(&inner, Direction::Out, Some(sender.settings.mac));
         } else if let Some(owner) = self.owner(&inner.ethernet) {
             self.hand(owner, &inner, Direction::Out);
             return Ok(None);
         }
-        let departure = self.aim(&inner, hasher)?;
-        if departure.cut.is_none() {
-            self.pack(frame)?;
+        let way = self.way(&inner, outward.now);
+        let places = receivers + way.places();
+        // Where it goes elsewhere is one of its places even when nothing says where that is: that copy is dropped then.
+        self.counters.became(places, inner.load.frames);
+        if places == 0 {
+            Err(DropReason::NoReceiver)
+        } else {
+            self.go(way, sender.settings.link, frame, outward)
         }
-        Ok(Some(departure))
-    }
-
-    /// Where a frame goes, and as what.
-    fn aim(&self, inner: &Inner<'_>, hasher: &FlowHasher) -> Result<Departure, DropReason> {
-        let Some(TargetMode::Point(destination)) = self.settings.target else {
-            return Err(DropReason::NoTarget);
-        };
-        let flow = hasher.hash(inner.frame, &inner.ethernet);
-        Ok(Departure { destination, flow, cut: inner.cut(), load: inner.load })
-    }
-
-    /// Makes a datagram of a frame that goes as it is.
-    fn pack(&self, frame: &mut FrameBuf) -> Result<(), DropReason> {
-        let vnet = frame.vnet();
-        finish_checksum(frame.octets_mut(), &vnet).map_err(|_| DropReason::BadSuperFrame)?;
-        self.write_header(frame.prepend(self.settings.encap.header_len()));
-        Ok(())
-    }
-
-    /// Writes the header that each of the overlay's datagrams begins with.
-    pub fn write_header(&self, header: &mut [u8]) {
-        self.settings.encap.write(self.settings.vnetid, header);
     }
 }
 
@@ -125,7 +94,7 @@ mod tests {
         let bench = Bench::new(&[None, None]);
         let frame = frame_to(MacAddr([2, 9, 9, 9, 9, 9]), 100);
         let (departure, datagram) = bench.transmit(0, &frame).unwrap();
-        assert_eq!((departure.destination, departure.load.bytes), (point(), 100));
+        assert_eq!((departure.ends.all(), departure.load.bytes), (&[point()][..], 100));
         assert_eq!(&datagram[..8], [8, 0, 0, 0, 0, 0, 23, 0]);
         assert_eq!(&datagram[8..], frame);
         assert!(bench.taken(1).is_empty());

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::{
-    Departure, Device, DeviceError, FrameBuf, Load, Overlay, OverlayCounters, OverlaySettings, Port,
-    PortSettings,
+    Departure, Device, DeviceError, FrameBuf, Load, Outward, Overlay, OverlayCounters, OverlaySettings, Port,
+    PortSettings, Waiting,
 };
 use crate::encap;
-use crate::lookup::{Sources, TargetMode};
+use crate::lookup::{About, Desk, Released, Sources, TargetMode, TargetTable, Timing, Verdict};
 use crate::offload::{VNET_HEADER, VnetHeader};
-use crate::types::{LinkId, MacAddr, OverlayMtu, VlanId, VnetId};
+use crate::types::{LinkId, MacAddr, Moment, OverlayMtu, VlanId, VnetId};
 use crate::wire::FlowHasher;
 use proptest::prelude::*;
 
@@ -40,7 +40,10 @@ impl Device for Twin {
 
 pub(super) struct Bench {
     pub(super) overlay: Overlay<Twin>,
-    hasher: FlowHasher,
+    pub(super) hasher: FlowHasher,
+    pub(super) now: Moment,
+    pub(super) desk: Arc<Desk>,
+    pub(super) targets: Arc<TargetTable<Waiting>>,
 }
 
 pub(super) fn point() -> SocketAddr {
@@ -75,16 +78,36 @@ impl Bench {
             .iter()
             .zip(1..)
             .map(|(vid, number)| Arc::new(Port::new(vnic(number, *vid), Twin::default())));
-        let overlay = Overlay::new(settings, Arc::new(OverlayCounters::default()), ports.collect());
-        Self { overlay, hasher: FlowHasher::default() }
+        let desk = Arc::new(Desk::default());
+        let timing = Timing { ageing: Some(5000), negative: 1000, timeout: 3000 };
+        let targets = TargetTable::new(LinkId(99.try_into().unwrap()), Arc::clone(&desk), timing, 1000);
+        let targets = Arc::new(targets);
+        let counters = Arc::new(OverlayCounters::default());
+        let overlay = Overlay::new(settings, counters, Arc::clone(&targets), ports.collect());
+        Self { overlay, hasher: FlowHasher::default(), now: Moment(0), desk, targets }
     }
 
     pub(super) fn transmit(&self, from: usize, octets: &[u8]) -> Option<(Departure, Vec<u8>)> {
         let mut frame = FrameBuf::default();
         frame.space()[VNET_HEADER..][..octets.len()].copy_from_slice(octets);
         frame.fill(VNET_HEADER + octets.len());
-        let departure = self.overlay.transmit(&self.overlay.ports()[from], &mut frame, &self.hasher)?;
+        let outward = Outward { hasher: &self.hasher, now: self.now };
+        let departure = self.overlay.transmit(&self.overlay.ports()[from], &mut frame, outward)?;
         Some((departure, frame.octets().to_vec()))
+    }
+
+    /// Tells the table of a destination, and sends what it lets go.
+    pub(super) fn answer(&self, mac: MacAddr, verdict: &Verdict) {
+        self.targets.learn(About::Mac(mac), verdict, self.now, &mut |released| match released {
+            Released::Go(waited, ends) => {
+                let mut frame = FrameBuf::default();
+                waited.restore(&mut frame);
+                let departure = self.overlay.release(&waited, ends, &mut frame, &self.hasher);
+                let count = departure.map_or(0, |departure| departure.ends.all().len());
+                (0..count).for_each(|_| self.overlay.counters().sent(waited.load));
+            }
+            Released::Lose(waited, why) => self.overlay.refuse(&waited, why.into()),
+        });
     }
 
     pub(super) fn mac(&self, port: usize) -> MacAddr {
@@ -120,8 +143,8 @@ impl Bench {
     pub(super) fn check_counters(&self) {
         let info = self.overlay.counters().info();
         let drops: u64 = info.drops.iter().map(|count| count.frames).sum();
-        let (come, gone) =
-            (info.from_devices + info.from_wire + info.copies, info.to_devices + info.to_wire + drops);
+        let come = info.from_devices + info.from_wire + info.injected + info.copies;
+        let gone = info.to_devices + info.to_wire + drops + info.waiting;
         assert_eq!(come, gone, "{info:?}");
     }
 }
@@ -151,5 +174,28 @@ proptest! {
             }
         }
         bench.check_counters();
+    }
+
+    #[test]
+    fn frames_in_are_frames_out_drops_and_waiting_ones_while_destinations_are_asked_for(
+        frames in prop::collection::vec((0u8..8, 0u8..6, 14usize..400), 0..80),
+    ) {
+        let bench = Bench::with(&[None, VlanId::new(7).ok(), None], |settings| settings.target = Some(TargetMode::Dynamic));
+        for (to, answer, len) in frames {
+            let destination = match to { 0..3 => bench.mac(usize::from(to)), 3 => ANY, _ => MacAddr([2, 9, 9, 9, 9, to]) };
+            if let Some((departure, _)) = bench.transmit(len % 3, &frame_to(destination, len)) {
+                departure.ends.all().iter().for_each(|_| bench.sent(departure.load.bytes));
+            }
+            let verdict = match answer {
+                0 => Verdict::Absent,
+                1 => Verdict::Unknown,
+                2 => Verdict::Found(vec![]),
+                3 => Verdict::Found(vec![point()]),
+                4 => Verdict::Found(vec![point(), "10.0.0.3:4789".parse().unwrap()]),
+                _ => continue,
+            };
+            bench.answer(destination, &verdict);
+            bench.check_counters();
+        }
     }
 }

@@ -4,10 +4,13 @@
 pub mod userspace;
 
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use crate::datapath::OverlaySettings;
 use crate::device::TapError;
-use crate::protocol::{CounterInfo, LinkCounters, MuxInfo};
+use crate::lookup::{Answer, Ends, Question, Timing};
+use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, TargetPage};
 use crate::socket::BindError;
 use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId};
 
@@ -18,6 +21,10 @@ pub struct OverlaySpec {
     pub settings: OverlaySettings,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// How long things last in its target table.
+    pub timing: Timing,
+    /// Entries of its target table at the most.
+    pub targets_max: usize,
 }
 
 /// What a VNIC is to the engine.
@@ -99,4 +106,37 @@ pub trait Engine {
 
     /// The underlay sockets and what they count.
     fn muxes(&self) -> Vec<MuxInfo>;
+
+    /// Readable when the lookup side is to be asked something.
+    fn attention(&self) -> BorrowedFd<'_>;
+
+    /// What the lookup side is to be asked that it has not been asked before.
+    fn questions(&mut self) -> Vec<Question>;
+
+    /// Everything that it has been asked of an overlay and has not answered, in time.
+    fn outstanding(&self, link: LinkId) -> Vec<Question>;
+
+    /// Takes what the lookup side knows, and lets go what has waited for it.
+    fn learn(&mut self, answers: Vec<Answer>);
+
+    /// Gives an overlay's VNICs a frame that the lookup side has made.
+    fn inject(&mut self, link: LinkId, frame: &[u8]);
+
+    /// Sets an entry of a target table by hand; to be dropped without tunnel ends.
+    fn fix_target(&mut self, link: LinkId, mac: MacAddr, ends: Option<Ends>);
+
+    /// Removes an entry of a target table; whether there was one.
+    fn remove_target(&mut self, link: LinkId, mac: MacAddr) -> bool;
+
+    /// Empties a target table.
+    fn flush_targets(&mut self, link: LinkId);
+
+    /// A page of a target table.
+    fn targets(&self, link: LinkId, page: u32) -> TargetPage;
+
+    /// Ends what has waited too long for an answer.
+    fn expire(&mut self);
+
+    /// How long until there is something to [`expire`](Self::expire).
+    fn next_expiry(&self) -> Option<Duration>;
 }

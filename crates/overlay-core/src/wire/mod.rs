@@ -4,8 +4,10 @@ mod checksum;
 mod ethernet;
 mod flow;
 mod inet;
+mod question;
 
 pub use checksum::Sum;
 pub use ethernet::{ETHERNET_HEADER, Ethernet, Tag, VLAN_TAG};
 pub use flow::FlowHasher;
 pub use inet::{Packet, Transport, pseudo_sum};
+pub use question::is_question;

@@ -1,12 +1,19 @@
 use std::io;
+use std::sync::Arc;
 
 use nix::sys::epoll::Epoll;
+use nix::sys::eventfd::EventFd;
 
+use super::clock::Clock;
 use super::mux::{Mux, reason};
-use super::table::Source;
+use super::released::{Outbox, Outgoing};
+use super::table::{Source, Table, Way};
 use super::train::{Datagram, Yard, train};
-use crate::datapath::{Arrival, Demux, Direction, DropReason, FrameBuf, Inbox, Overlay, Port};
+use crate::datapath::{
+    Arrival, Demux, Departure, Direction, DropReason, FrameBuf, Inbox, Outward, Overlay, Port,
+};
 use crate::device::TapDevice;
+use crate::lookup::Desk;
 use crate::sys::{Received, RecvBatch, SendRoom};
 use crate::wire::FlowHasher;
 
@@ -18,118 +25,159 @@ const BATCH_OCTETS: usize = 256 * 1024;
 /// Datagrams after which it is, when frames are cut into many.
 const BATCH_DATAGRAMS: usize = 4096;
 
-/// One worker's hands: the rooms for a batch each way.
+/// What a worker shares with the engine beside the published table.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) hasher: FlowHasher,
+    pub(super) clock: Clock,
+    pub(super) desk: Arc<Desk>,
+    /// Wakes who takes the questions from the desk.
+    pub(super) attention: Arc<EventFd>,
+    /// What this worker has to send first.
+    pub(super) outbox: Arc<Outbox>,
+}
+
+/// One worker's hands: the rooms for a batch each way, and for what has waited.
 pub(super) struct Carrier {
-    hasher: FlowHasher,
-    frames: Vec<FrameBuf>,
-    yard: Yard,
+    shared: Shared,
+    batch: Batch,
+    released: Batch,
     room: SendRoom,
     receive: RecvBatch,
 }
 
-/// Whose frames a batch is of.
+/// Frames on their way out, and the datagrams they become.
+#[derive(Default)]
+struct Batch {
+    frames: Vec<FrameBuf>,
+    yard: Yard,
+}
+
+impl Batch {
+    /// The room for one more frame.
+    fn frame(&mut self, number: usize) -> &mut FrameBuf {
+        if number == self.frames.len() {
+            self.frames.push(FrameBuf::default());
+        }
+        &mut self.frames[number]
+    }
+}
+
+/// Whose frames a batch is of: an overlay, and the VNIC that sent them where that is one.
 #[derive(Clone, Copy)]
 struct Sender<'a> {
     overlay: &'a Overlay<TapDevice>,
-    port: &'a Port<TapDevice>,
+    port: Option<&'a Port<TapDevice>>,
 }
 
 impl Sender<'_> {
     fn lose(self, reason: DropReason, frames: usize) {
         self.overlay.counters().lose(Direction::Out, reason, frames);
-        self.port.counters().lost(frames);
+        if let Some(port) = self.port {
+            port.counters().lost(frames);
+        }
     }
 }
 
 impl Carrier {
-    pub(super) fn new(hasher: FlowHasher) -> Self {
-        Self {
-            hasher,
-            frames: (0..BATCH).map(|_| FrameBuf::default()).collect(),
-            yard: Yard::default(),
-            room: SendRoom::default(),
-            receive: RecvBatch::new(BATCH),
-        }
+    pub(super) fn new(shared: Shared) -> Self {
+        let mut batch = Batch::default();
+        batch.frames.resize_with(BATCH, FrameBuf::default);
+        let (released, room) = (Batch::default(), SendRoom::default());
+        Self { shared, batch, released, room, receive: RecvBatch::new(BATCH) }
     }
 
     /// Carries what waits at a source; none when it has just been removed.
-    pub(super) fn serve(&mut self, source: Option<&Source>, epoll: &Epoll) {
+    pub(super) fn serve(&mut self, source: Option<&Source>, table: &Table, epoll: &Epoll) {
         match source {
             Some(Source::Device { overlay, port, mux }) => {
-                let sender = Sender { overlay, port };
-                if self.read(sender, mux.as_deref()).is_err() {
+                if self.read(overlay, port, mux.as_deref()).is_err() {
                     abandon(port, epoll);
                 }
+                // Between looking up and sending: what has waited for these answers goes first.
+                self.send_released(table);
                 if let Some(mux) = mux {
-                    self.depart(mux, sender);
+                    let sender = Sender { overlay, port: Some(port) };
+                    self.batch.depart(mux, sender, &mut self.room);
                 }
             }
             Some(Source::Socket { mux, demux }) => self.arrive(mux, demux),
             None => {}
         }
+        if self.shared.desk.take_raised() {
+            // It fails only when 2^64 - 2 wake-ups are waiting.
+            let _ = self.shared.attention.write(1);
+        }
     }
 
     /// Takes in a batch; an error says that the device is gone.
-    fn read(&mut self, sender: Sender<'_>, mux: Option<&Mux>) -> io::Result<()> {
-        self.yard.clear();
+    fn read(
+        &mut self,
+        overlay: &Overlay<TapDevice>,
+        port: &Port<TapDevice>,
+        mux: Option<&Mux>,
+    ) -> io::Result<()> {
+        let sender = Sender { overlay, port: Some(port) };
+        let outward = Outward { hasher: &self.shared.hasher, now: self.shared.clock.now() };
+        let Batch { frames, yard } = &mut self.batch;
+        yard.clear();
         let mut octets = 0;
-        for (number, frame) in self.frames.iter_mut().enumerate() {
-            if octets >= BATCH_OCTETS || self.yard.len() >= BATCH_DATAGRAMS {
+        for (number, frame) in frames.iter_mut().enumerate() {
+            if octets >= BATCH_OCTETS || yard.len() >= BATCH_DATAGRAMS {
                 break;
             }
-            match sender.port.device().take(frame) {
+            match port.device().take(frame) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) if error.raw_os_error() == Some(libc::EBADFD) => return Err(error),
                 Err(_) => {
                     // The system had a frame that it cannot describe to us, and has dropped it.
-                    sender.overlay.unreadable(sender.port);
+                    overlay.unreadable(port);
                     continue;
                 }
             }
             octets += frame.octets().len();
-            let Some(departure) = sender.overlay.transmit(sender.port, frame, &self.hasher) else { continue };
-            match mux {
-                Some(mux) => {
-                    let slot = mux.sockets.slot(departure.flow);
-                    self.yard.add(&departure, slot, sender.overlay, (number, frame));
-                }
-                None => sender.lose(DropReason::SendRefused, departure.load.frames),
-            }
+            let Some(departure) = overlay.transmit(port, frame, outward) else { continue };
+            yard.take_in(&departure, mux, sender, (number, frame));
         }
         Ok(())
     }
 
-    fn depart(&mut self, mux: &Mux, sender: Sender<'_>) {
-        self.yard.sort();
-        let shipment = Shipment { mux, yard: &self.yard, frames: &self.frames };
-        for (slot, datagrams) in self.yard.by_socket() {
-            let mut rest = datagrams;
-            // How many of the rest go one by one, because the system has refused them as a train.
-            let mut alone = 0;
-            while !rest.is_empty() {
-                let trains = alone == 0 && mux.takes_trains();
-                let next = if alone > 0 { &rest[..alone] } else { rest };
-                let first = if trains { train(rest) } else { 1 };
-                let done = match shipment.send(slot, next, trains, &mut self.room) {
-                    Ok(count) => {
-                        next[..count]
-                            .iter()
-                            .for_each(|datagram| sender.overlay.counters().sent(datagram.load));
-                        count
-                    }
-                    Err(error) if first > 1 && mux.refuses_train(&error) => {
-                        alone = first;
-                        continue;
-                    }
-                    Err(error) => {
-                        sender.lose(reason(&error), first);
-                        first
-                    }
-                };
-                alone = alone.saturating_sub(done);
-                rest = &rest[done..];
+    /// Sends what has waited for lookups, in its order.
+    pub(super) fn send_released(&mut self, table: &Table) {
+        let mut outgoing = self.shared.outbox.take();
+        while let Some(first) = outgoing.front() {
+            let link = first.overlay;
+            let of_overlay = outgoing.iter().take(BATCH).take_while(|one| one.overlay == link).count();
+            let batch = outgoing.drain(..of_overlay);
+            if let Some(Way { overlay, mux }) = table.overlays.get(&link) {
+                self.send_batch(batch, overlay, mux.as_deref());
             }
+        }
+    }
+
+    fn send_batch(
+        &mut self,
+        outgoing: impl Iterator<Item = Outgoing>,
+        overlay: &Overlay<TapDevice>,
+        mux: Option<&Mux>,
+    ) {
+        let sender = Sender { overlay, port: None };
+        let outward = Outward { hasher: &self.shared.hasher, now: self.shared.clock.now() };
+        self.released.yard.clear();
+        for (number, Outgoing { frame: waited, ends, .. }) in outgoing.enumerate() {
+            let frame = self.released.frame(number);
+            waited.restore(frame);
+            let departure = match ends {
+                Some(ends) => overlay.release(&waited, ends, frame, outward.hasher),
+                None => overlay.resend(&waited, frame, outward),
+            };
+            let Some(departure) = departure else { continue };
+            let Batch { frames, yard } = &mut self.released;
+            yard.take_in(&departure, mux, sender, (number, &frames[number]));
+        }
+        if let Some(mux) = mux {
+            self.released.depart(mux, sender, &mut self.room);
         }
     }
 
@@ -145,6 +193,35 @@ impl Carrier {
     }
 }
 
+impl Yard {
+    /// Takes a frame that leaves through `mux`; without one, it is lost.
+    fn take_in(
+        &mut self,
+        departure: &Departure,
+        mux: Option<&Mux>,
+        sender: Sender<'_>,
+        frame: (usize, &FrameBuf),
+    ) {
+        match mux {
+            Some(mux) => self.add(departure, mux.sockets.slot(departure.flow), sender.overlay, frame),
+            None => {
+                let frames = departure.load.frames * departure.ends.all().len();
+                sender.lose(DropReason::SendRefused, frames);
+            }
+        }
+    }
+}
+
+impl Batch {
+    fn depart(&mut self, mux: &Mux, sender: Sender<'_>, room: &mut SendRoom) {
+        self.yard.sort();
+        let shipment = Shipment { mux, yard: &self.yard, frames: &self.frames };
+        for (slot, datagrams) in self.yard.by_socket() {
+            shipment.send_all(slot, datagrams, sender, room);
+        }
+    }
+}
+
 /// A batch on its way out.
 struct Shipment<'a> {
     mux: &'a Mux,
@@ -153,6 +230,34 @@ struct Shipment<'a> {
 }
 
 impl Shipment<'_> {
+    /// Sends all datagrams of one socket, or counts why one was not sent.
+    fn send_all(&self, slot: usize, datagrams: &[Datagram], sender: Sender<'_>, room: &mut SendRoom) {
+        let mut rest = datagrams;
+        // How many of the rest go one by one, because the system has refused them as a train.
+        let mut alone = 0;
+        while !rest.is_empty() {
+            let trains = alone == 0 && self.mux.takes_trains();
+            let next = if alone > 0 { &rest[..alone] } else { rest };
+            let first = if trains { train(rest) } else { 1 };
+            let done = match self.send(slot, next, trains, room) {
+                Ok(count) => {
+                    next[..count].iter().for_each(|datagram| sender.overlay.counters().sent(datagram.load));
+                    count
+                }
+                Err(error) if first > 1 && self.mux.refuses_train(&error) => {
+                    alone = first;
+                    continue;
+                }
+                Err(error) => {
+                    sender.lose(reason(&error), first);
+                    first
+                }
+            };
+            alone = alone.saturating_sub(done);
+            rest = &rest[done..];
+        }
+    }
+
     /// Sends datagrams of one socket with one system call, as trains or one by one; says how many went.
     fn send(
         &self,

@@ -1,33 +1,45 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use super::clock::Clock;
 use super::mux::Mux;
-use super::table::{Source, Table, Token};
+use super::table::{Source, Table, Token, Way};
 use super::workers::Workers;
-use crate::datapath::{Demux, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings};
+use crate::datapath::{Demux, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings, Waiting};
 use crate::device::{DeviceKit, NamespaceError, TapDevice, TapError, TapSpec};
 use crate::engine::{DeviceSpec, Engine, Existing, OverlaySpec};
-use crate::protocol::{CounterInfo, LinkCounters, MuxInfo};
+use crate::lookup::{Answer, Desk, Ends, Question, TargetTable};
+use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, TargetPage};
 use crate::socket::{BindError, check_local};
-use crate::types::{LinkId, LinkName};
+use crate::types::{LinkId, LinkName, MacAddr};
 
 /// The engine in userspace.
 pub struct UserspaceEngine {
     kit: DeviceKit,
-    workers: Workers,
-    overlays: BTreeMap<LinkId, Member>,
+    pub(super) workers: Workers,
+    pub(super) clock: Clock,
+    pub(super) desk: Arc<Desk>,
+    /// Readable when there are questions on the desk.
+    pub(super) attention: Arc<EventFd>,
+    pub(super) overlays: BTreeMap<LinkId, Member>,
     muxes: BTreeMap<SocketAddr, Watched<Mux>>,
     last_token: u64,
 }
 
 /// An overlay and what belongs to it.
-struct Member {
+pub(super) struct Member {
     settings: OverlaySettings,
-    listen: SocketAddr,
+    pub(super) listen: SocketAddr,
     counters: Arc<OverlayCounters>,
+    pub(super) targets: Arc<TargetTable<Waiting>>,
+    /// As it was published last.
+    pub(super) current: Option<Arc<Overlay<TapDevice>>>,
     ports: BTreeMap<LinkId, Device>,
     started: bool,
 }
@@ -61,16 +73,24 @@ impl UserspaceEngine {
     /// # Errors
     /// What it needs from the system and does not get.
     pub fn start() -> Result<Self, StartError> {
-        let (kit, workers) = (DeviceKit::new()?, Workers::start()?);
-        Ok(Self { kit, workers, overlays: BTreeMap::new(), muxes: BTreeMap::new(), last_token: 0 })
+        let (clock, desk) = (Clock::start(), Arc::<Desk>::default());
+        let attention = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
+        let attention = Arc::new(attention.map_err(io::Error::from)?);
+        let (kit, workers) = (DeviceKit::new()?, Workers::start(clock, &desk, &attention)?);
+        let (overlays, muxes) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { kit, workers, clock, desk, attention, overlays, muxes, last_token: 0 })
     }
 
-    fn publish(&self) {
-        let mut sources = std::collections::HashMap::new();
+    fn publish(&mut self) {
+        let mut sources = HashMap::new();
+        let mut overlays = HashMap::new();
         let mut sharing: BTreeMap<SocketAddr, Vec<_>> = BTreeMap::new();
-        for member in self.overlays.values() {
+        for (link, member) in &mut self.overlays {
             let mux = member.started.then(|| self.muxes.get(&member.listen)).flatten();
             let overlay = Arc::new(member.overlay());
+            member.current = Some(Arc::clone(&overlay));
+            let way = Way { overlay: Arc::clone(&overlay), mux: mux.map(|mux| Arc::clone(&mux.what)) };
+            overlays.insert(*link, way);
             for Device { port, .. } in member.ports.values() {
                 let (overlay, port_too) = (Arc::clone(&overlay), Arc::clone(&port.what));
                 let mux = mux.map(|mux| Arc::clone(&mux.what));
@@ -85,7 +105,7 @@ impl UserspaceEngine {
             let demux = Demux::new(mux.what.encap, overlays, Arc::clone(&mux.what.counters));
             sources.insert(mux.token, Source::Socket { mux: Arc::clone(&mux.what), demux });
         }
-        self.workers.publish(Table { sources });
+        self.workers.publish(Table { overlays, sources });
     }
 
     /// Gives up an overlay's underlay socket, which ends once no worker has it any more.
@@ -146,7 +166,12 @@ impl UserspaceEngine {
 impl Member {
     fn overlay(&self) -> Overlay<TapDevice> {
         let ports = self.ports.values().map(|device| Arc::clone(&device.port.what)).collect();
-        Overlay::new(self.settings.clone(), Arc::clone(&self.counters), ports)
+        Overlay::new(self.settings.clone(), Arc::clone(&self.counters), Arc::clone(&self.targets), ports)
+    }
+
+    /// Who sends the frames of a VNIC; of one that is gone, anybody.
+    pub(super) fn worker_of(&self, port: LinkId) -> usize {
+        self.ports.get(&port).map_or(0, |device| device.port.worker)
     }
 
     /// A VNIC's link is up when the overlay can carry its frames.
@@ -162,16 +187,20 @@ impl Member {
 
 impl Engine for UserspaceEngine {
     fn set_overlay(&mut self, link: LinkId, spec: &OverlaySpec) {
+        let table = || TargetTable::new(link, Arc::clone(&self.desk), spec.timing, spec.targets_max);
         let member = self.overlays.entry(link).or_insert_with(|| Member {
             settings: spec.settings.clone(),
             listen: spec.listen,
             counters: Arc::default(),
+            targets: Arc::new(table()),
+            current: None,
             ports: BTreeMap::new(),
             started: false,
         });
         member.settings = spec.settings.clone();
         member.show_carrier();
         self.publish();
+        self.tune(link, spec);
     }
 
     fn start(&mut self, link: LinkId) -> Result<(), BindError> {
@@ -260,5 +289,51 @@ impl Engine for UserspaceEngine {
 
     fn muxes(&self) -> Vec<MuxInfo> {
         self.muxes.values().map(|mux| mux.what.info()).collect()
+    }
+
+    fn attention(&self) -> BorrowedFd<'_> {
+        self.attention.as_fd()
+    }
+
+    fn questions(&mut self) -> Vec<Question> {
+        self.take_questions()
+    }
+
+    fn outstanding(&self, link: LinkId) -> Vec<Question> {
+        self.unanswered(link)
+    }
+
+    fn learn(&mut self, answers: Vec<Answer>) {
+        self.take_answers(answers);
+    }
+
+    fn inject(&mut self, link: LinkId, frame: &[u8]) {
+        if let Some(overlay) = self.overlays.get(&link).and_then(|member| member.current.as_ref()) {
+            overlay.inject(frame);
+        }
+    }
+
+    fn fix_target(&mut self, link: LinkId, mac: MacAddr, ends: Option<Ends>) {
+        self.fix(link, mac, ends);
+    }
+
+    fn remove_target(&mut self, link: LinkId, mac: MacAddr) -> bool {
+        self.unfix(link, mac)
+    }
+
+    fn flush_targets(&mut self, link: LinkId) {
+        self.flush(link);
+    }
+
+    fn targets(&self, link: LinkId, page: u32) -> TargetPage {
+        self.target_page(link, page)
+    }
+
+    fn expire(&mut self) {
+        self.end_waiting();
+    }
+
+    fn next_expiry(&self) -> Option<Duration> {
+        self.until_expiry()
     }
 }

@@ -5,9 +5,12 @@
 //! older ones. So a worker holds no lock while it carries, and a removed device has no frame under way.
 
 mod carry;
+mod clock;
 mod engine;
 mod mux;
+mod released;
 mod table;
+mod targets;
 mod train;
 mod workers;
 

@@ -74,7 +74,9 @@ impl Mux {
 /// Why a datagram was not sent.
 pub(super) fn reason(error: &io::Error) -> DropReason {
     match error.raw_os_error() {
-        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN) => DropReason::NoRoute,
+        Some(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::ENETDOWN | libc::EAFNOSUPPORT) => {
+            DropReason::NoRoute
+        }
         Some(libc::EMSGSIZE) => DropReason::UnderlayMtu,
         Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM) => DropReason::SendFull,
         _ => DropReason::SendRefused,

@@ -61,9 +61,31 @@ impl Yard {
         overlay: &Overlay<D>,
         (number, frame): (usize, &FrameBuf),
     ) {
+        let [first, others @ ..] = departure.ends.all() else { return };
+        let begin = self.datagrams.len();
+        self.add_for(*first, departure, slot, overlay, (number, frame));
+        let end = self.datagrams.len();
+        for other in others {
+            for place in begin..end {
+                let (destination, place) = (*other, (self.datagrams.len(), self.datagrams[place].clone()));
+                self.datagrams.push(Datagram { destination, place: place.0, ..place.1 });
+            }
+        }
+    }
+
+    /// Takes a frame for one tunnel end.
+    fn add_for<D: Device>(
+        &mut self,
+        destination: SocketAddr,
+        departure: &Departure,
+        slot: usize,
+        overlay: &Overlay<D>,
+        (number, frame): (usize, &FrameBuf),
+    ) {
+        let target = (slot, destination);
         let Some(cut) = departure.cut else {
             let octets = 0..frame.octets().len();
-            return self.push(departure, slot, 0..0, (number, octets), departure.load.bytes);
+            return self.push(target, 0..0, (number, octets), departure.load.bytes);
         };
         let outer_len = overlay.settings().encap.header_len();
         for segment in 0..cut.count() {
@@ -74,19 +96,18 @@ impl Yard {
             cut.write_header(frame.octets(), segment, inner);
             // Each octet of the super-frame counts once: the first segment bears its headers.
             let bytes = payload.len() + if segment == 0 { cut.header_len() } else { 0 };
-            self.push(departure, slot, start..self.headers.len(), (number, payload), bytes);
+            self.push(target, start..self.headers.len(), (number, payload), bytes);
         }
     }
 
     fn push(
         &mut self,
-        departure: &Departure,
-        slot: usize,
+        (slot, destination): (usize, SocketAddr),
         headers: Range<usize>,
         (frame, octets): (usize, Range<usize>),
         bytes: usize,
     ) {
-        let (place, destination) = (self.datagrams.len(), departure.destination);
+        let place = self.datagrams.len();
         let load = Load { frames: 1, bytes };
         self.datagrams.push(Datagram { slot, place, destination, headers, frame, octets, load });
     }

@@ -9,8 +9,11 @@ use std::thread::{self, JoinHandle};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::carry::Carrier;
+use super::carry::{self, Carrier};
+use super::clock::Clock;
+use super::released::{Outbox, Outgoing};
 use super::table::{Table, Token};
+use crate::lookup::Desk;
 use crate::wire::FlowHasher;
 
 /// The token of a worker's own wake-up.
@@ -30,6 +33,7 @@ pub(super) struct Workers {
 struct Hand {
     epoll: Arc<Epoll>,
     wake: Arc<EventFd>,
+    outbox: Arc<Outbox>,
     thread: Option<JoinHandle<()>>,
     load: usize,
 }
@@ -44,7 +48,7 @@ struct Shared {
 
 impl Workers {
     /// One for every two processors (docs/adr/0007).
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start(clock: Clock, desk: &Arc<Desk>, attention: &Arc<EventFd>) -> io::Result<Self> {
         let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let count = (processors / 2).clamp(1, WORKERS_MAX);
         let shared = Arc::new(Shared {
@@ -55,8 +59,12 @@ impl Workers {
             ending: AtomicBool::new(false),
         });
         let hasher = FlowHasher::default();
-        let hands =
-            (0..count).map(|number| Hand::start(number, &shared, &hasher)).collect::<io::Result<_>>()?;
+        let start = |number| {
+            let (hasher, desk, attention) = (hasher.clone(), Arc::clone(desk), Arc::clone(attention));
+            let with = carry::Shared { hasher, clock, desk, attention, outbox: Arc::default() };
+            Hand::start(number, &shared, with)
+        };
+        let hands = (0..count).map(start).collect::<io::Result<_>>()?;
         Ok(Self { shared, hands })
     }
 
@@ -88,11 +96,18 @@ impl Workers {
         }
     }
 
+    /// Lets a worker send a frame that has waited, once it is woken.
+    pub(super) fn send(&self, worker: usize, outgoing: Outgoing) {
+        self.hands[worker].outbox.put(outgoing);
+    }
+
+    /// Wakes the workers that have something to send.
+    pub(super) fn wake_senders(&self) {
+        self.hands.iter().filter(|hand| hand.outbox.any()).for_each(Hand::wake);
+    }
+
     fn wake(&self) {
-        for hand in &self.hands {
-            // It fails only when 2^64 - 2 wake-ups are waiting.
-            let _ = hand.wake.write(1);
-        }
+        self.hands.iter().for_each(Hand::wake);
     }
 }
 
@@ -107,22 +122,27 @@ impl Drop for Workers {
 }
 
 impl Hand {
-    fn start(number: usize, shared: &Arc<Shared>, hasher: &FlowHasher) -> io::Result<Self> {
+    fn start(number: usize, shared: &Arc<Shared>, with: carry::Shared) -> io::Result<Self> {
         let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
         let wake =
             Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         epoll.add(wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
-        let (shared, hasher) = (Arc::clone(shared), hasher.clone());
+        let (shared, outbox) = (Arc::clone(shared), Arc::clone(&with.outbox));
         let (its_epoll, its_wake) = (Arc::clone(&epoll), Arc::clone(&wake));
         let thread = thread::Builder::new().name(format!("carry-{number}")).spawn(move || {
             let _bomb = Bomb;
-            let outcome = shared.work(number, &its_epoll, &its_wake, Carrier::new(hasher));
+            let outcome = shared.work(number, &its_epoll, &its_wake, Carrier::new(with));
             if let Err(error) = outcome {
                 tracing::error!("worker {number} cannot wait for frames: {error}");
                 process::abort();
             }
         })?;
-        Ok(Self { epoll, wake, thread: Some(thread), load: 0 })
+        Ok(Self { epoll, wake, outbox, thread: Some(thread), load: 0 })
+    }
+
+    fn wake(&self) {
+        // It fails only when 2^64 - 2 wake-ups are waiting.
+        let _ = self.wake.write(1);
     }
 }
 
@@ -157,8 +177,9 @@ impl Shared {
                 table = Arc::clone(&lock(&self.table));
                 self.move_on(number, generation);
             }
+            carrier.send_released(&table);
             for event in events[..count].iter().filter(|event| event.data() != WAKE) {
-                carrier.serve(table.sources.get(&Token(event.data())), epoll);
+                carrier.serve(table.sources.get(&Token(event.data())), &table, epoll);
             }
         }
         Ok(())
@@ -185,7 +206,8 @@ mod tests {
     fn every_publication_returns_however_close_the_next_one_is() {
         let (done, finished) = mpsc::channel();
         thread::spawn(move || {
-            let workers = Workers::start().unwrap();
+            let attention = Arc::new(EventFd::new().unwrap());
+            let workers = Workers::start(Clock::start(), &Arc::default(), &attention).unwrap();
             (0..20_000).for_each(|_| workers.publish(Table::default()));
             done.send(()).unwrap();
         });
