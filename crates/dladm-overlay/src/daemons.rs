@@ -64,15 +64,26 @@ pub(crate) trait Daemons {
         let (mut targets, mut next) = (Vec::new(), Some(0));
         while let Some(page) = next {
             match self.ask(Daemon::Overlayd, Request::Targets { overlay: overlay.clone(), page })? {
-                Response::Targets(page) => {
-                    targets.extend(page.targets);
-                    next = page.next;
+                // A page that is no later one would come again and again.
+                Response::Targets(answer) if answer.next.is_none_or(|next| next > page) => {
+                    targets.extend(answer.targets);
+                    next = answer.next;
                 }
                 _ => return Err(unexpected(Daemon::Overlayd)),
             }
         }
         targets.sort_by_key(|target| target.mac);
+        // An entry can move to the next page while this one is read.
+        targets.dedup_by_key(|target| target.mac);
         Ok(targets)
+    }
+
+    /// Makes a request that is answered with nothing but that it is done.
+    fn change(&mut self, daemon: Daemon, request: Request) -> Result<(), ClientError> {
+        match self.ask(daemon, request)? {
+            Response::Done => Ok(()),
+            _ => Err(unexpected(daemon)),
+        }
     }
 
     /// Makes a request that overlayd answers with the link it was about.

@@ -91,9 +91,7 @@ fn properties(overlays: &[OverlayInfo], session: &mut Session<'_>) -> Vec<Vec<Ce
 
 #[cfg(test)]
 mod tests {
-    use overlay_core::protocol::Status;
-
-    use overlay_core::protocol::TargetDestination;
+    use overlay_core::protocol::{Status, TargetDestination, TargetInfo, TargetOrigin, TargetState};
 
     use super::super::twin::{self, Twin};
 
@@ -139,6 +137,99 @@ red0                2:8:20:ab:cd:ef   192.0.2.21:4789
         assert_eq!(two().run("show-overlay -f -t").out, TARGETS);
     }
 
+    const ENTRIES: &str = "\
+LINK                TARGET            DESTINATION                               STATE    AGE     ORIGIN
+blue0               *:*:*:*:*:*       192.0.2.20:4789                           known    0       point
+red0                2:8:20:0:0:1      DROP                                      known    7       manual
+red0                2:8:20:0:0:2      --                                        asking   0       lookup
+red0                2:8:20:0:0:3      --                                        refused  86400   lookup
+red0                2:8:20:ab:cd:ef   192.0.2.21:4789                           known    0       lookup
+red0                ff:ff:ff:ff:ff:ff 192.0.2.20:4789,192.0.2.21:4789,192.0.2.22:4789 checking 301 learned
+";
+
+    fn entry(
+        mac: &str,
+        destination: TargetDestination,
+        state: TargetState,
+        age: u64,
+        origin: TargetOrigin,
+    ) -> (&'static str, TargetInfo) {
+        ("red0", TargetInfo { mac: mac.parse().ok(), state, destination, origin, age })
+    }
+
+    /// An entry of each kind, in no order.
+    fn dynamic() -> Twin {
+        let ends = ["192.0.2.20:4789", "192.0.2.21:4789", "192.0.2.22:4789"].map(|end| end.parse().unwrap());
+        let mut twin = two();
+        twin.targets.extend([
+            entry("2:8:20:0:0:3", TargetDestination::None, TargetState::Refused, 86400, TargetOrigin::Lookup),
+            entry(
+                "ff:ff:ff:ff:ff:ff",
+                TargetDestination::Ends(ends.into()),
+                TargetState::Checking,
+                301,
+                TargetOrigin::Learned,
+            ),
+            entry("2:8:20:0:0:1", TargetDestination::Drop, TargetState::Known, 7, TargetOrigin::Manual),
+            entry("2:8:20:0:0:2", TargetDestination::None, TargetState::Asking, 0, TargetOrigin::Lookup),
+        ]);
+        twin
+    }
+
+    #[test]
+    fn the_life_of_an_entry_is_shown_on_request() {
+        let ran = dynamic().run("show-overlay -t -o all");
+        assert_eq!((ran.status, &*ran.out, &*ran.err), (0, ENTRIES, ""));
+        let narrow: String = ENTRIES.lines().map(|line| format!("{}\n", line[..37].trim_end())).collect();
+        assert_eq!(dynamic().run("show-overlay -t -o link,target").out, narrow);
+        let ran = dynamic().run("show-overlay -t red0");
+        assert!(ran.out.starts_with("LINK                TARGET            DESTINATION\n"), "{}", ran.out);
+        assert!(ran.out.contains("red0                2:8:20:0:0:1      DROP\n"), "{}", ran.out);
+        assert!(ran.out.contains("red0                2:8:20:0:0:2      --\n"), "{}", ran.out);
+    }
+
+    #[test]
+    fn scripts_and_programs_read_the_life_of_an_entry() {
+        let ran = dynamic().run("show-overlay -t -p -o target,destination,state,age,origin red0");
+        let expected = "\
+2\\:8\\:20\\:0\\:0\\:1:DROP:known:7:manual
+2\\:8\\:20\\:0\\:0\\:2::asking:0:lookup
+2\\:8\\:20\\:0\\:0\\:3::refused:86400:lookup
+2\\:8\\:20\\:ab\\:cd\\:ef:192.0.2.21\\:4789:known:0:lookup
+ff\\:ff\\:ff\\:ff\\:ff\\:ff:192.0.2.20\\:4789,192.0.2.21\\:4789,192.0.2.22\\:4789:checking:301:learned
+";
+        assert_eq!(ran.out, expected);
+        let ran = dynamic().run("show-overlay -t --json -o target,destination,state,age red0");
+        for line in [
+            r#"{"target": "2:8:20:0:0:1", "destination": "DROP", "state": "known", "age": 7}"#,
+            r#"{"target": "2:8:20:0:0:2", "destination": null, "state": "asking", "age": 0}"#,
+        ] {
+            assert!(ran.out.contains(line), "{}", ran.out);
+        }
+        let ran = dynamic().run("show-overlay -t --json blue0");
+        let only = r#"{"link": "blue0", "target": "*:*:*:*:*:*", "destination": "192.0.2.20:4789"}"#;
+        assert_eq!(ran.out, format!("[\n  {only}\n]\n"));
+    }
+
+    #[test]
+    fn a_table_in_pages_is_one_by_address() {
+        for page in 1..7 {
+            let mut twin = dynamic();
+            twin.page = page;
+            assert_eq!(twin.run("show-overlay -t -o all").out, ENTRIES, "{page} on a page");
+            let of_red = twin.requests.iter().filter(|request| request.contains("red0")).count();
+            assert_eq!(of_red, 5_usize.div_ceil(page));
+        }
+    }
+
+    #[test]
+    fn an_entry_that_moves_to_the_next_page_is_shown_once() {
+        let mut twin = dynamic();
+        twin.targets.push(twin.targets[1].clone());
+        twin.page = 1;
+        assert_eq!(twin.run("show-overlay -t -o all").out, ENTRIES);
+    }
+
     #[test]
     fn a_script_reads_properties() {
         let ran = Twin::default().run("show-overlay -p -o link,property,value blue0");
@@ -171,11 +262,11 @@ red0                2:8:20:ab:cd:ef   192.0.2.21:4789
 LINK                COUNTER                 VALUE
 blue0               from-devices            5
 blue0               from-wire               4
-blue0               injected                0
+blue0               injected                2
 blue0               copies                  1
 blue0               to-devices              3
 blue0               to-wire                 5
-blue0               waiting                 0
+blue0               waiting                 2
 blue0               drop-unknown-vtep       2
 192.0.2.10:4789     datagrams               6
 192.0.2.10:4789     drop-bad-header         0
@@ -216,6 +307,20 @@ blue0               drop-unknown-vtep       2
         let mut twin = Twin { overlays: Vec::new(), ..Twin::default() };
         assert_eq!(twin.run("show-overlay").out, "");
         assert_eq!(twin.run("show-overlay --json").out, "[]\n");
+    }
+
+    #[test]
+    fn a_long_message_is_whole_in_every_form() {
+        let message = format!("{}: line 7, column 3: expected a colon, or \\", "x".repeat(5000));
+        let mut twin = Twin::default();
+        twin.overlays[0].status = Status::Degraded(message.clone());
+        let ran = twin.run("show-overlay -f");
+        assert!(ran.out.ends_with(&format!("blue0               DEGRADED {message}\n")), "{}", ran.out);
+        assert_eq!(twin.run("show-overlay -f -p -o details").out, format!("{message}\n"));
+        let escaped = message.replace('\\', r"\\").replace(':', r"\:");
+        assert_eq!(twin.run("show-overlay -f -p -o status,details").out, format!("DEGRADED:{escaped}\n"));
+        let quoted = message.replace('\\', r"\\");
+        assert!(twin.run("show-overlay -f --json").out.contains(&format!(r#""details": "{quoted}""#)));
     }
 
     #[test]
