@@ -148,7 +148,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
     use std::thread;
 
-    use overlay_core::protocol::Session;
+    use overlay_core::protocol::{Session, TargetPage};
 
     use super::*;
 
@@ -170,6 +170,29 @@ mod tests {
                 session.written(session.output().len());
             }
         }
+    }
+
+    /// A daemon that answers everything with the same.
+    struct Monotone(Response);
+
+    impl Daemons for Monotone {
+        fn ask(&mut self, _: Daemon, _: Request) -> Result<Response, ClientError> {
+            Ok(self.0.clone())
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_no_later_one_ends_a_table() {
+        let mut daemons = Monotone(Response::Targets(TargetPage { targets: Vec::new(), next: Some(1) }));
+        assert!(matches!(daemons.targets(&"red0".parse().unwrap()), Err(ClientError::Lost { .. })));
+    }
+
+    #[test]
+    fn a_change_is_not_done_before_it_is_said_to_be() {
+        let flush = || Request::FlushTargets { overlay: "red0".parse().unwrap() };
+        assert!(Monotone(Response::Done).change(Daemon::Overlayd, flush()).is_ok());
+        let outcome = Monotone(Response::Links(Vec::new())).change(Daemon::Overlayd, flush());
+        assert!(matches!(outcome, Err(ClientError::Lost { daemon: Daemon::Overlayd, .. })));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use overlay_core::control::{ClientError, Daemon};
 use overlay_core::property::{Assignment, PropertySpec, parse_assignments};
-use overlay_core::protocol::{ErrorCode, OverlayInfo, Request};
+use overlay_core::protocol::{ErrorCode, OverlayInfo, Request, Status};
 use overlay_core::types::LinkName;
 
 use super::overlay_changes::{self as changes, Changes};
@@ -75,7 +75,13 @@ fn change_properties(
 fn find(name: &LinkName, what: &str, session: &mut Session<'_>) -> Result<OverlayInfo, Failure> {
     let overlays = session.daemons.overlays().map_err(|error| Failure::of_daemon(what, &error))?;
     let found = overlays.into_iter().find(|overlay| overlay.name == *name);
-    found.ok_or_else(|| Failure::new(what, "there is no such overlay").or_hint(WHAT_THERE_IS))
+    let overlay =
+        found.ok_or_else(|| Failure::new(what, "there is no such overlay").or_hint(WHAT_THERE_IS))?;
+    match &overlay.status {
+        // Nobody knows its properties.
+        Status::Degraded(reason) if overlay.vnetid.is_none() => Err(Failure::new(what, reason)),
+        _ => Ok(overlay),
+    }
 }
 
 /// The properties of the overlay's search plugin, of which `stranger` may be one.
@@ -122,7 +128,7 @@ fn names(assignments: &[Assignment]) -> String {
 mod tests {
     use overlay_core::protocol::ErrorCode;
 
-    use super::super::twin::Twin;
+    use super::super::twin::{self, Twin};
 
     const MAC: &str = "2:8:20:ab:cd:ef";
 
@@ -312,6 +318,17 @@ mod tests {
         assert!(ran.err.starts_with("dladm: no varpd is running (/run/x: "), "{}", ran.err);
         assert!(ran.err.ends_with("start it as root: varpd &\n"), "{}", ran.err);
         assert_eq!(ran.status, 1);
+    }
+
+    #[test]
+    fn a_broken_overlay_is_told_with_the_reason() {
+        let mut twin = Twin { overlays: vec![twin::broken()], ..Twin::default() };
+        for list in ["mtu=1450", "vxlan/listen_port=1", "direct/dest_port=1"] {
+            let ran = twin.run(&format!("modify-overlay -p {list} red0"));
+            let expected = "dladm: cannot change overlay red0: its record cannot be used\n";
+            assert_eq!((ran.status, &*ran.err), (1, expected));
+        }
+        assert!(twin.asked.iter().all(|asked| asked == "Overlays"));
     }
 
     #[test]

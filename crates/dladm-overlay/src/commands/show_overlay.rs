@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
-use overlay_core::protocol::{InstanceInfo, OverlayInfo};
+use overlay_core::control::ClientError;
+use overlay_core::protocol::{InstanceInfo, OverlayInfo, Status};
 use overlay_core::types::LinkId;
 
 use super::{Outcome, overlay_rows as rows};
@@ -19,10 +20,10 @@ pub(super) fn run(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<
     };
     let (fields, style) = (arguments.format.fields.as_deref(), arguments.format.style(human));
     let mut printer = session.printer("show-overlay", columns, fields, style)?;
-    let (overlays, outcome) = find(arguments, session)?;
+    let (overlays, mut outcome) = find(arguments, session)?;
     let rows: Vec<Vec<Cell>> = match arguments {
         ShowOverlay { fma: true, .. } => overlays.iter().map(rows::status).collect(),
-        ShowOverlay { target: true, .. } => targets(&overlays, session)?,
+        ShowOverlay { target: true, .. } => targets(&overlays, &mut outcome, session)?,
         ShowOverlay { statistics: true, .. } => statistics(arguments, &overlays, session)?,
         _ => properties(&overlays, session),
     };
@@ -51,14 +52,23 @@ fn find(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<(Vec<Overl
     Ok((found, outcome))
 }
 
-/// The target tables of the overlays.
-fn targets(overlays: &[OverlayInfo], session: &mut Session<'_>) -> Result<Vec<Vec<Cell>>, Error> {
+/// The target tables of the overlays; what keeps one from being shown, as a broken record does, keeps no other.
+fn targets(
+    overlays: &[OverlayInfo],
+    outcome: &mut Outcome,
+    session: &mut Session<'_>,
+) -> Result<Vec<Vec<Cell>>, Error> {
     let mut table = Vec::new();
     for overlay in overlays {
-        let failed =
-            |error| Failure::of_daemon(format!("cannot show the targets of {}", overlay.name), &error);
-        let targets = session.daemons.targets(&overlay.name).map_err(failed)?;
-        table.extend(rows::targets(overlay, &targets));
+        let what = format!("cannot show the targets of {}", overlay.name);
+        match session.daemons.targets(&overlay.name) {
+            Ok(targets) => table.extend(rows::targets(overlay, &targets)),
+            Err(ClientError::Refused(error)) => {
+                session.warn(format!("{what}: {error}"));
+                *outcome = Outcome::Partial;
+            }
+            Err(error) => return Err(Failure::of_daemon(what, &error).into()),
+        }
     }
     Ok(table)
 }
@@ -86,6 +96,11 @@ fn properties(overlays: &[OverlayInfo], session: &mut Session<'_>) -> Vec<Vec<Ce
             HashMap::new()
         }
     };
+    for overlay in overlays {
+        if let (None, Status::Degraded(reason)) = (overlay.vnetid, &overlay.status) {
+            session.warn(format!("the properties of {} are left out: {reason}", overlay.name));
+        }
+    }
     overlays.iter().flat_map(|overlay| rows::properties(overlay, instances.get(&overlay.id))).collect()
 }
 
@@ -228,6 +243,22 @@ ff\\:ff\\:ff\\:ff\\:ff\\:ff:192.0.2.20\\:4789,192.0.2.21\\:4789,192.0.2.22\\:478
         twin.targets.push(twin.targets[1].clone());
         twin.page = 1;
         assert_eq!(twin.run("show-overlay -t -o all").out, ENTRIES);
+    }
+
+    #[test]
+    fn a_broken_overlay_does_not_hide_the_others() {
+        let mut twin = Twin { overlays: vec![twin::broken(), twin::blue()], ..Twin::default() };
+        let ran = twin.run("show-overlay");
+        assert_eq!(
+            ran.err,
+            "dladm: warning: the properties of red0 are left out: its record cannot be used\n"
+        );
+        assert_eq!((ran.status, &*ran.out), (0, PROPERTIES));
+        let ran = twin.run("show-overlay -t");
+        let expected = "dladm: warning: cannot show the targets of red0: its record cannot be used\n";
+        assert_eq!((ran.status, &*ran.err), (1, expected));
+        assert!(ran.out.ends_with("blue0               *:*:*:*:*:*       192.0.2.20:4789\n"), "{}", ran.out);
+        assert_eq!(ran.out.lines().count(), 2);
     }
 
     #[test]

@@ -141,6 +141,10 @@ impl Twin {
         }
     }
 
+    fn is_broken(&self, name: &LinkName) -> bool {
+        self.overlays.iter().any(|overlay| overlay.name == *name && overlay.vnetid.is_none())
+    }
+
     fn targets(&self, overlay: &LinkName, page: u32) -> TargetPage {
         let of_overlay = self.targets.iter().filter(|(of, _)| *of == overlay.as_str());
         let mut rest = of_overlay.map(|(_, target)| target.clone()).skip(page as usize * self.page);
@@ -160,9 +164,13 @@ impl Daemons for Twin {
         let name = debug.split(|letter: char| !letter.is_alphanumeric()).next().unwrap();
         self.requests.push(serde_json::to_string(&request).unwrap());
         self.asked.push(name.to_owned());
-        match self.failures.iter().find(|(failing, _)| *failing == name) {
-            Some((_, error)) => Err(error.clone().into()),
-            None => Ok(self.answer(&request)),
+        let failing = self.failures.iter().find(|(failing, _)| *failing == name);
+        match (failing, &request) {
+            (Some((_, error)), _) => Err(error.clone().into()),
+            (None, Request::Targets { overlay, .. }) if self.is_broken(overlay) => {
+                Err(ControlError::new(ErrorCode::Unavailable, BROKEN).into())
+            }
+            (None, request) => Ok(self.answer(request)),
         }
     }
 }
@@ -251,6 +259,21 @@ pub(crate) fn red() -> OverlayInfo {
         name: "red0".parse().unwrap(),
         status: Status::Degraded("cannot reach underlay host".into()),
         ..blue()
+    }
+}
+
+/// What is wrong with [`broken`].
+const BROKEN: &str = "its record cannot be used";
+
+/// An overlay of which only the name is known.
+pub(crate) fn broken() -> OverlayInfo {
+    OverlayInfo {
+        vnetid: None,
+        instance: None,
+        properties: Vec::new(),
+        status: Status::Degraded(BROKEN.into()),
+        counters: CounterInfo::default(),
+        ..red()
     }
 }
 
