@@ -25,8 +25,12 @@ pub(crate) enum Command {
     CreateOverlay(CreateOverlay),
     /// Delete an overlay that has no VNICs
     DeleteOverlay(DeleteOverlay),
+    /// Change an overlay's target table or its properties while it runs
+    ModifyOverlay(ModifyOverlay),
     /// Show overlays: properties, status, targets or statistics
     ShowOverlay(ShowOverlay),
+    /// Show search plugins and their properties
+    ShowSearch(ShowSearch),
     /// Create a VNIC on an overlay
     CreateVnic(CreateVnic),
     /// Delete a VNIC
@@ -70,11 +74,58 @@ pub(crate) struct DeleteOverlay {
     pub(crate) overlay: String,
 }
 
-/// `show-overlay`.
+/// `modify-overlay`.
+#[derive(Debug, Args)]
+#[command(override_usage = "dladm modify-overlay {-d MAC | -f | -s MAC=DEST | -p PROP=VALUE[,...]} OVERLAY")]
+#[command(after_help = "\
+DEST is `drop`, or one or more tunnel ends: IP:PORT[,IP:PORT...], IPv6 addresses in brackets.
+
+Examples:
+  dladm modify-overlay -s 2:8:20:ab:cd:ef=192.0.2.20:4789 demo0
+  dladm modify-overlay -s ff:ff:ff:ff:ff:ff=[2001:db8::1]:4789,[2001:db8::2]:4789 demo0
+  dladm modify-overlay -s 2:8:20:0:0:1=drop demo0
+  dladm modify-overlay -d 2:8:20:ab:cd:ef demo0
+  dladm modify-overlay -p direct/dest_ip=192.0.2.21,target/ageing=60 demo0")]
+pub(crate) struct ModifyOverlay {
+    /// Remove the entry of an address from the target table
+    #[arg(short, long, value_name = "MAC", group = "change")]
+    pub(crate) delete_entry: Option<String>,
+    /// Remove every entry from the target table, those set by hand too
+    #[arg(short, long, group = "change")]
+    pub(crate) flush_table: bool,
+    /// Set the entry of an address by hand; no lookup replaces it
+    #[arg(short, long, value_name = "MAC=DEST", group = "change")]
+    pub(crate) set_entry: Option<String>,
+    /// Change properties of the overlay and its plugins, as far as they can be changed now
+    #[arg(short, long = "prop", value_name = "PROP=VALUE[,...]", group = "change")]
+    pub(crate) properties: Vec<String>,
+    /// Name of the overlay
+    pub(crate) overlay: String,
+}
+
+/// `show-search`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  dladm show-search
+  dladm show-search direct
+  dladm show-search -p -o property,req,default files")]
+pub(crate) struct ShowSearch {
+    /// How it looks.
+    #[command(flatten)]
+    pub(crate) format: Format,
+    /// Name of a search plugin; all of them when not given
+    pub(crate) plugin: Option<String>,
+}
+
+/// `show-overlay`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With -t, -o takes also the fields state, age (seconds) and origin.
+
+Examples:
   dladm show-overlay
   dladm show-overlay -f demo0 demo1
+  dladm show-overlay -t -o all demo0
   dladm show-overlay -p -o property,value demo0
   dladm show-overlay -s --json")]
 pub(crate) struct ShowOverlay {
@@ -217,7 +268,7 @@ fn create_overlay_help() -> String {
     let given = |spec: &&PropertySpec| spec.permission == Permission::ReadWrite && spec.name != "vnetid";
     let rows: String = OVERLAY_PROPERTIES.iter().chain(encaps).filter(given).map(property_help).collect();
     format!(
-        "Properties (the search plugin has its own):\n{rows}\nExample:\n  \
+        "Properties (those of the search plugins: dladm show-search):\n{rows}\nExample:\n  \
          dladm create-overlay -e vxlan -s direct -v 23 \\\n      \
          -p vxlan/listen_ip=10.0.0.1,direct/dest_ip=10.0.0.2,direct/dest_port=4789 demo0"
     )

@@ -64,15 +64,26 @@ pub(crate) trait Daemons {
         let (mut targets, mut next) = (Vec::new(), Some(0));
         while let Some(page) = next {
             match self.ask(Daemon::Overlayd, Request::Targets { overlay: overlay.clone(), page })? {
-                Response::Targets(page) => {
-                    targets.extend(page.targets);
-                    next = page.next;
+                // A page that is no later one would come again and again.
+                Response::Targets(answer) if answer.next.is_none_or(|next| next > page) => {
+                    targets.extend(answer.targets);
+                    next = answer.next;
                 }
                 _ => return Err(unexpected(Daemon::Overlayd)),
             }
         }
         targets.sort_by_key(|target| target.mac);
+        // An entry can move to the next page while this one is read.
+        targets.dedup_by_key(|target| target.mac);
         Ok(targets)
+    }
+
+    /// Makes a request that is answered with nothing but that it is done.
+    fn change(&mut self, daemon: Daemon, request: Request) -> Result<(), ClientError> {
+        match self.ask(daemon, request)? {
+            Response::Done => Ok(()),
+            _ => Err(unexpected(daemon)),
+        }
     }
 
     /// Makes a request that overlayd answers with the link it was about.
@@ -137,7 +148,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
     use std::thread;
 
-    use overlay_core::protocol::Session;
+    use overlay_core::protocol::{Session, TargetPage};
 
     use super::*;
 
@@ -159,6 +170,29 @@ mod tests {
                 session.written(session.output().len());
             }
         }
+    }
+
+    /// A daemon that answers everything with the same.
+    struct Monotone(Response);
+
+    impl Daemons for Monotone {
+        fn ask(&mut self, _: Daemon, _: Request) -> Result<Response, ClientError> {
+            Ok(self.0.clone())
+        }
+    }
+
+    #[test]
+    fn a_page_that_is_no_later_one_ends_a_table() {
+        let mut daemons = Monotone(Response::Targets(TargetPage { targets: Vec::new(), next: Some(1) }));
+        assert!(matches!(daemons.targets(&"red0".parse().unwrap()), Err(ClientError::Lost { .. })));
+    }
+
+    #[test]
+    fn a_change_is_not_done_before_it_is_said_to_be() {
+        let flush = || Request::FlushTargets { overlay: "red0".parse().unwrap() };
+        assert!(Monotone(Response::Done).change(Daemon::Overlayd, flush()).is_ok());
+        let outcome = Monotone(Response::Links(Vec::new())).change(Daemon::Overlayd, flush());
+        assert!(matches!(outcome, Err(ClientError::Lost { daemon: Daemon::Overlayd, .. })));
     }
 
     #[test]

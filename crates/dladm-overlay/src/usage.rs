@@ -77,6 +77,8 @@ mod tests {
             ("show-link -i 1", "show-link: missing --statistics"),
             ("create-vnic -l d0 -r 2:8:20 v0", "create-vnic: -r goes with -m random only"),
             ("show-link -p", "show-link: -p needs a list of fields with -o"),
+            ("show-search a b", "show-search: unexpected argument 'b'"),
+            ("show-search -p", "show-search: -p needs a list of fields with -o"),
             ("show-overlay -p -o all", "show-overlay: -p needs a list of fields with -o"),
         ] {
             let ran = Twin::default().run(arguments);

@@ -4,12 +4,16 @@ mod create_overlay;
 mod create_vnic;
 mod delete_overlay;
 mod delete_vnic;
+mod modify_overlay;
+mod overlay_changes;
 mod overlay_plan;
 mod overlay_rows;
 mod show_link;
 mod show_overlay;
+mod show_search;
 mod show_vnic;
 mod statistics;
+mod target_entry;
 #[cfg(test)]
 pub(crate) mod twin;
 
@@ -34,7 +38,9 @@ pub(crate) fn run(command: Option<Command>, session: &mut Session<'_>) -> Result
     match command.unwrap_or_else(links) {
         Command::CreateOverlay(arguments) => create_overlay::run(&arguments, session)?,
         Command::DeleteOverlay(arguments) => delete_overlay::run(&arguments, session)?,
+        Command::ModifyOverlay(arguments) => modify_overlay::run(&arguments, session)?,
         Command::ShowOverlay(arguments) => return show_overlay::run(&arguments, session),
+        Command::ShowSearch(arguments) => show_search::run(&arguments, session)?,
         Command::CreateVnic(arguments) => create_vnic::run(&arguments, session)?,
         Command::DeleteVnic(arguments) => delete_vnic::run(&arguments, session)?,
         Command::ShowVnic(arguments) => show_vnic::run(&arguments, session)?,

@@ -57,9 +57,14 @@ pub(super) struct Plan {
 impl Plan {
     /// Checks a wish against what the two plugins declare.
     pub(super) fn check(wish: &Wish, encap: &PluginInfo, search: &PluginInfo) -> Result<Self, PlanError> {
-        let (of_search, rest) = owned(&wish.given, search);
-        let (of_encap, generic) = owned(&rest, encap);
-        known(&wish.given, encap, search)?;
+        let mut rest = wish.given.clone();
+        let generic = take(&mut rest, OVERLAY_PROPERTIES);
+        let of_encap = take(&mut rest, &encap.properties);
+        let of_search = take(&mut rest, &search.properties);
+        if let Some(stranger) = rest.first() {
+            let all = OVERLAY_PROPERTIES.iter().chain(&encap.properties).chain(&search.properties);
+            return Err(unknown(&stranger.name, all.filter(|spec| spec.name != VNETID)).into());
+        }
         let owners: [(&[PropertySpec], &[Assignment]); 3] = [
             (OVERLAY_PROPERTIES, &generic),
             (&encap.properties, &of_encap),
@@ -91,20 +96,16 @@ pub(super) fn plugin<'a>(
     })
 }
 
-/// Those whose names begin with the plugin's, and the others.
-fn owned(given: &[Assignment], plugin: &PluginInfo) -> (Vec<Assignment>, Vec<Assignment>) {
-    let owns = |name: &str| name.strip_prefix(&*plugin.name).is_some_and(|rest| rest.starts_with('/'));
-    given.iter().cloned().partition(|assignment| owns(&assignment.name))
+/// Takes those that an owner declares. Who declares a name first has it, whatever a plugin is called.
+pub(super) fn take(given: &mut Vec<Assignment>, table: &[PropertySpec]) -> Vec<Assignment> {
+    given.extract_if(.., |assignment| table.iter().any(|spec| spec.name == assignment.name)).collect()
 }
 
-/// An unknown property is told with those of all three owners, of which the user knows only one set.
-fn known(given: &[Assignment], encap: &PluginInfo, search: &PluginInfo) -> Result<(), PropertyError> {
-    let all = || OVERLAY_PROPERTIES.iter().chain(&encap.properties).chain(&search.properties);
-    let stranger = given.iter().find(|assignment| !all().any(|spec| spec.name == assignment.name));
-    let Some(stranger) = stranger else { return Ok(()) };
-    let takes = |spec: &&PropertySpec| spec.permission == Permission::ReadWrite && spec.name != VNETID;
-    let known = all().filter(takes).map(|spec| &*spec.name).collect::<Vec<_>>().join(", ");
-    Err(PropertyError::Unknown { name: stranger.name.clone(), known })
+/// An unknown property is told with those of all owners that can be given: the user knows only one set.
+pub(super) fn unknown<'a>(name: &str, all: impl Iterator<Item = &'a PropertySpec>) -> PropertyError {
+    let given = all.filter(|spec| spec.permission == Permission::ReadWrite);
+    let known = given.map(|spec| &*spec.name).collect::<Vec<_>>().join(", ");
+    PropertyError::Unknown { name: name.to_owned(), known }
 }
 
 #[cfg(test)]
@@ -133,6 +134,18 @@ mod tests {
         let names = |list: &[Assignment]| list.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&plan.driver), ["mtu", "vxlan/listen_ip"]);
         assert_eq!(names(&plan.search), ["direct/dest_ip", "direct/dest_port"]);
+    }
+
+    #[test]
+    fn a_plugin_gets_no_property_that_another_owner_has() {
+        let mut search = twin::direct();
+        search.name = "target".into();
+        search.properties[0].name = "target/ageing".into();
+        let mut given =
+            vec![Assignment::new("target/ageing", "60"), Assignment::new("direct/dest_port", "1")];
+        assert_eq!(take(&mut given, OVERLAY_PROPERTIES).len(), 1);
+        let of_search = take(&mut given, &search.properties);
+        assert_eq!((&*of_search[0].name, of_search.len(), given.len()), ("direct/dest_port", 1, 0));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use overlay_core::property::{Kind, OVERLAY_PROPERTIES, PropertySpec};
 use overlay_core::protocol::{
     DropCount, InstanceInfo, MuxInfo, OverlayInfo, PropertyValue, Status, TargetDestination, TargetInfo,
+    TargetOrigin, TargetState,
 };
 
 use crate::table::{Cell, Column};
@@ -30,8 +31,14 @@ pub(super) const STATUS: [Column; 3] =
     [Column::new("LINK", 20), Column::new("STATUS", 8), Column::new("DETAILS", 52)];
 
 /// Columns of [`targets`].
-pub(super) const TARGETS: [Column; 3] =
-    [Column::new("LINK", 20), Column::new("TARGET", 18), Column::new("DESTINATION", 42)];
+pub(super) const TARGETS: [Column; 6] = [
+    Column::new("LINK", 20),
+    Column::new("TARGET", 18),
+    Column::new("DESTINATION", 42),
+    Column::new("STATE", 9).on_request(),
+    Column::new("AGE", 8).on_request(),
+    Column::new("ORIGIN", 8).on_request(),
+];
 
 /// Columns of [`statistics`].
 pub(super) const STATISTICS: [Column; 3] =
@@ -60,18 +67,27 @@ fn searched(overlay: &OverlayInfo, instance: &InstanceInfo) -> Vec<Vec<Cell>> {
 }
 
 fn property(overlay: &OverlayInfo, spec: &PropertySpec, value: Option<&str>) -> Vec<Cell> {
-    let numeric = matches!(spec.kind, Kind::Int | Kind::Uint);
-    let typed = |text: Option<&str>| text.map_or_else(Cell::empty, |text| Cell::typed(text, numeric));
-    let possible = spec.possible.to_string();
     vec![
         Cell::text(&overlay.name),
         Cell::text(&spec.name),
         Cell::text(spec.permission.flags()),
         Cell::flag(spec.required),
-        typed(value),
-        typed(spec.default.as_deref()),
-        if possible.is_empty() { Cell::empty() } else { Cell::text(possible) },
+        typed(spec, value),
+        typed(spec, spec.default.as_deref()),
+        possible(spec),
     ]
+}
+
+/// A value of a property, or none.
+pub(super) fn typed(spec: &PropertySpec, value: Option<&str>) -> Cell {
+    let numeric = matches!(spec.kind, Kind::Int | Kind::Uint);
+    value.map_or_else(Cell::empty, |text| Cell::typed(text, numeric))
+}
+
+/// Which values a property can have, where that can be listed.
+pub(super) fn possible(spec: &PropertySpec) -> Cell {
+    let possible = spec.possible.to_string();
+    if possible.is_empty() { Cell::empty() } else { Cell::text(possible) }
 }
 
 /// A row with the overlay's status.
@@ -87,7 +103,14 @@ pub(super) fn status(overlay: &OverlayInfo) -> Vec<Cell> {
 pub(super) fn targets(overlay: &OverlayInfo, targets: &[TargetInfo]) -> Vec<Vec<Cell>> {
     let rows = targets.iter().map(|target| {
         let mac = target.mac.map_or_else(|| Cell::text(EVERY_MAC), Cell::text);
-        vec![Cell::text(&overlay.name), mac, destination(&target.destination)]
+        vec![
+            Cell::text(&overlay.name),
+            mac,
+            destination(&target.destination),
+            Cell::text(state(target.state)),
+            Cell::number(target.age),
+            Cell::text(origin(target.origin)),
+        ]
     });
     rows.collect()
 }
@@ -99,6 +122,24 @@ fn destination(destination: &TargetDestination) -> Cell {
         TargetDestination::Ends(ends) => {
             Cell::text(ends.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
         }
+    }
+}
+
+const fn state(state: TargetState) -> &'static str {
+    match state {
+        TargetState::Asking => "asking",
+        TargetState::Known => "known",
+        TargetState::Checking => "checking",
+        TargetState::Refused => "refused",
+    }
+}
+
+const fn origin(origin: TargetOrigin) -> &'static str {
+    match origin {
+        TargetOrigin::Point => "point",
+        TargetOrigin::Lookup => "lookup",
+        TargetOrigin::Learned => "learned",
+        TargetOrigin::Manual => "manual",
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
-use overlay_core::protocol::{InstanceInfo, OverlayInfo};
+use overlay_core::control::ClientError;
+use overlay_core::protocol::{InstanceInfo, OverlayInfo, Status};
 use overlay_core::types::LinkId;
 
 use super::{Outcome, overlay_rows as rows};
@@ -19,10 +20,10 @@ pub(super) fn run(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<
     };
     let (fields, style) = (arguments.format.fields.as_deref(), arguments.format.style(human));
     let mut printer = session.printer("show-overlay", columns, fields, style)?;
-    let (overlays, outcome) = find(arguments, session)?;
+    let (overlays, mut outcome) = find(arguments, session)?;
     let rows: Vec<Vec<Cell>> = match arguments {
         ShowOverlay { fma: true, .. } => overlays.iter().map(rows::status).collect(),
-        ShowOverlay { target: true, .. } => targets(&overlays, session)?,
+        ShowOverlay { target: true, .. } => targets(&overlays, &mut outcome, session)?,
         ShowOverlay { statistics: true, .. } => statistics(arguments, &overlays, session)?,
         _ => properties(&overlays, session),
     };
@@ -51,14 +52,23 @@ fn find(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<(Vec<Overl
     Ok((found, outcome))
 }
 
-/// The target tables of the overlays.
-fn targets(overlays: &[OverlayInfo], session: &mut Session<'_>) -> Result<Vec<Vec<Cell>>, Error> {
+/// The target tables of the overlays; what keeps one from being shown, as a broken record does, keeps no other.
+fn targets(
+    overlays: &[OverlayInfo],
+    outcome: &mut Outcome,
+    session: &mut Session<'_>,
+) -> Result<Vec<Vec<Cell>>, Error> {
     let mut table = Vec::new();
     for overlay in overlays {
-        let failed =
-            |error| Failure::of_daemon(format!("cannot show the targets of {}", overlay.name), &error);
-        let targets = session.daemons.targets(&overlay.name).map_err(failed)?;
-        table.extend(rows::targets(overlay, &targets));
+        let what = format!("cannot show the targets of {}", overlay.name);
+        match session.daemons.targets(&overlay.name) {
+            Ok(targets) => table.extend(rows::targets(overlay, &targets)),
+            Err(ClientError::Refused(error)) => {
+                session.warn(format!("{what}: {error}"));
+                *outcome = Outcome::Partial;
+            }
+            Err(error) => return Err(Failure::of_daemon(what, &error).into()),
+        }
     }
     Ok(table)
 }
@@ -86,14 +96,17 @@ fn properties(overlays: &[OverlayInfo], session: &mut Session<'_>) -> Vec<Vec<Ce
             HashMap::new()
         }
     };
+    for overlay in overlays {
+        if let (None, Status::Degraded(reason)) = (overlay.vnetid, &overlay.status) {
+            session.warn(format!("the properties of {} are left out: {reason}", overlay.name));
+        }
+    }
     overlays.iter().flat_map(|overlay| rows::properties(overlay, instances.get(&overlay.id))).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use overlay_core::protocol::Status;
-
-    use overlay_core::protocol::TargetDestination;
+    use overlay_core::protocol::{Status, TargetDestination, TargetInfo, TargetOrigin, TargetState};
 
     use super::super::twin::{self, Twin};
 
@@ -139,6 +152,115 @@ red0                2:8:20:ab:cd:ef   192.0.2.21:4789
         assert_eq!(two().run("show-overlay -f -t").out, TARGETS);
     }
 
+    const ENTRIES: &str = "\
+LINK                TARGET            DESTINATION                               STATE    AGE     ORIGIN
+blue0               *:*:*:*:*:*       192.0.2.20:4789                           known    0       point
+red0                2:8:20:0:0:1      DROP                                      known    7       manual
+red0                2:8:20:0:0:2      --                                        asking   0       lookup
+red0                2:8:20:0:0:3      --                                        refused  86400   lookup
+red0                2:8:20:ab:cd:ef   192.0.2.21:4789                           known    0       lookup
+red0                ff:ff:ff:ff:ff:ff 192.0.2.20:4789,192.0.2.21:4789,192.0.2.22:4789 checking 301 learned
+";
+
+    fn entry(
+        mac: &str,
+        destination: TargetDestination,
+        state: TargetState,
+        age: u64,
+        origin: TargetOrigin,
+    ) -> (&'static str, TargetInfo) {
+        ("red0", TargetInfo { mac: mac.parse().ok(), state, destination, origin, age })
+    }
+
+    /// An entry of each kind, in no order.
+    fn dynamic() -> Twin {
+        let ends = ["192.0.2.20:4789", "192.0.2.21:4789", "192.0.2.22:4789"].map(|end| end.parse().unwrap());
+        let mut twin = two();
+        twin.targets.extend([
+            entry("2:8:20:0:0:3", TargetDestination::None, TargetState::Refused, 86400, TargetOrigin::Lookup),
+            entry(
+                "ff:ff:ff:ff:ff:ff",
+                TargetDestination::Ends(ends.into()),
+                TargetState::Checking,
+                301,
+                TargetOrigin::Learned,
+            ),
+            entry("2:8:20:0:0:1", TargetDestination::Drop, TargetState::Known, 7, TargetOrigin::Manual),
+            entry("2:8:20:0:0:2", TargetDestination::None, TargetState::Asking, 0, TargetOrigin::Lookup),
+        ]);
+        twin
+    }
+
+    #[test]
+    fn the_life_of_an_entry_is_shown_on_request() {
+        let ran = dynamic().run("show-overlay -t -o all");
+        assert_eq!((ran.status, &*ran.out, &*ran.err), (0, ENTRIES, ""));
+        let narrow: String = ENTRIES.lines().map(|line| format!("{}\n", line[..37].trim_end())).collect();
+        assert_eq!(dynamic().run("show-overlay -t -o link,target").out, narrow);
+        let ran = dynamic().run("show-overlay -t red0");
+        assert!(ran.out.starts_with("LINK                TARGET            DESTINATION\n"), "{}", ran.out);
+        assert!(ran.out.contains("red0                2:8:20:0:0:1      DROP\n"), "{}", ran.out);
+        assert!(ran.out.contains("red0                2:8:20:0:0:2      --\n"), "{}", ran.out);
+    }
+
+    #[test]
+    fn scripts_and_programs_read_the_life_of_an_entry() {
+        let ran = dynamic().run("show-overlay -t -p -o target,destination,state,age,origin red0");
+        let expected = "\
+2\\:8\\:20\\:0\\:0\\:1:DROP:known:7:manual
+2\\:8\\:20\\:0\\:0\\:2::asking:0:lookup
+2\\:8\\:20\\:0\\:0\\:3::refused:86400:lookup
+2\\:8\\:20\\:ab\\:cd\\:ef:192.0.2.21\\:4789:known:0:lookup
+ff\\:ff\\:ff\\:ff\\:ff\\:ff:192.0.2.20\\:4789,192.0.2.21\\:4789,192.0.2.22\\:4789:checking:301:learned
+";
+        assert_eq!(ran.out, expected);
+        let ran = dynamic().run("show-overlay -t --json -o target,destination,state,age red0");
+        for line in [
+            r#"{"target": "2:8:20:0:0:1", "destination": "DROP", "state": "known", "age": 7}"#,
+            r#"{"target": "2:8:20:0:0:2", "destination": null, "state": "asking", "age": 0}"#,
+        ] {
+            assert!(ran.out.contains(line), "{}", ran.out);
+        }
+        let ran = dynamic().run("show-overlay -t --json blue0");
+        let only = r#"{"link": "blue0", "target": "*:*:*:*:*:*", "destination": "192.0.2.20:4789"}"#;
+        assert_eq!(ran.out, format!("[\n  {only}\n]\n"));
+    }
+
+    #[test]
+    fn a_table_in_pages_is_one_by_address() {
+        for page in 1..7 {
+            let mut twin = dynamic();
+            twin.page = page;
+            assert_eq!(twin.run("show-overlay -t -o all").out, ENTRIES, "{page} on a page");
+            let of_red = twin.requests.iter().filter(|request| request.contains("red0")).count();
+            assert_eq!(of_red, 5_usize.div_ceil(page));
+        }
+    }
+
+    #[test]
+    fn an_entry_that_moves_to_the_next_page_is_shown_once() {
+        let mut twin = dynamic();
+        twin.targets.push(twin.targets[1].clone());
+        twin.page = 1;
+        assert_eq!(twin.run("show-overlay -t -o all").out, ENTRIES);
+    }
+
+    #[test]
+    fn a_broken_overlay_does_not_hide_the_others() {
+        let mut twin = Twin { overlays: vec![twin::broken(), twin::blue()], ..Twin::default() };
+        let ran = twin.run("show-overlay");
+        assert_eq!(
+            ran.err,
+            "dladm: warning: the properties of red0 are left out: its record cannot be used\n"
+        );
+        assert_eq!((ran.status, &*ran.out), (0, PROPERTIES));
+        let ran = twin.run("show-overlay -t");
+        let expected = "dladm: warning: cannot show the targets of red0: its record cannot be used\n";
+        assert_eq!((ran.status, &*ran.err), (1, expected));
+        assert!(ran.out.ends_with("blue0               *:*:*:*:*:*       192.0.2.20:4789\n"), "{}", ran.out);
+        assert_eq!(ran.out.lines().count(), 2);
+    }
+
     #[test]
     fn a_script_reads_properties() {
         let ran = Twin::default().run("show-overlay -p -o link,property,value blue0");
@@ -171,11 +293,11 @@ red0                2:8:20:ab:cd:ef   192.0.2.21:4789
 LINK                COUNTER                 VALUE
 blue0               from-devices            5
 blue0               from-wire               4
-blue0               injected                0
+blue0               injected                2
 blue0               copies                  1
 blue0               to-devices              3
 blue0               to-wire                 5
-blue0               waiting                 0
+blue0               waiting                 2
 blue0               drop-unknown-vtep       2
 192.0.2.10:4789     datagrams               6
 192.0.2.10:4789     drop-bad-header         0
@@ -216,6 +338,20 @@ blue0               drop-unknown-vtep       2
         let mut twin = Twin { overlays: Vec::new(), ..Twin::default() };
         assert_eq!(twin.run("show-overlay").out, "");
         assert_eq!(twin.run("show-overlay --json").out, "[]\n");
+    }
+
+    #[test]
+    fn a_long_message_is_whole_in_every_form() {
+        let message = format!("{}: line 7, column 3: expected a colon, or \\", "x".repeat(5000));
+        let mut twin = Twin::default();
+        twin.overlays[0].status = Status::Degraded(message.clone());
+        let ran = twin.run("show-overlay -f");
+        assert!(ran.out.ends_with(&format!("blue0               DEGRADED {message}\n")), "{}", ran.out);
+        assert_eq!(twin.run("show-overlay -f -p -o details").out, format!("{message}\n"));
+        let escaped = message.replace('\\', r"\\").replace(':', r"\:");
+        assert_eq!(twin.run("show-overlay -f -p -o status,details").out, format!("DEGRADED:{escaped}\n"));
+        let quoted = message.replace('\\', r"\\");
+        assert!(twin.run("show-overlay -f --json").out.contains(&format!(r#""details": "{quoted}""#)));
     }
 
     #[test]

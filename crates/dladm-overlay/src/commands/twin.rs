@@ -12,7 +12,7 @@ use overlay_core::protocol::{
     LinkInfo, LinkState, MacType, MuxInfo, OverlayInfo, PluginInfo, PropertyValue, Request, Response, Status,
     TargetDestination, TargetInfo, TargetOrigin, TargetPage, TargetState, VnicInfo,
 };
-use overlay_core::types::{LinkId, MacAddr, VlanId, VnetId};
+use overlay_core::types::{LinkId, LinkName, MacAddr, VlanId, VnetId};
 
 use crate::daemons::Daemons;
 use crate::session::Session;
@@ -21,8 +21,11 @@ use crate::session::Session;
 pub(crate) struct Twin {
     pub(crate) overlays: Vec<OverlayInfo>,
     pub(crate) links: Vec<LinkInfo>,
+    pub(crate) instances: Vec<InstanceInfo>,
     /// Entries of target tables, with the overlay that each is of.
     pub(crate) targets: Vec<(&'static str, TargetInfo)>,
+    /// Entries on a page of a target table.
+    pub(crate) page: usize,
     pub(crate) overlayd_down: bool,
     pub(crate) varpd_down: bool,
     /// Pauses before the one that is interrupted.
@@ -49,10 +52,12 @@ impl Default for Twin {
         Self {
             overlays: vec![blue()],
             links: vec![overlay_link(), vnic()],
+            instances: vec![instance()],
             targets: vec![
                 ("blue0", target(None, "192.0.2.20:4789")),
                 ("red0", target(Some("2:8:20:ab:cd:ef"), "192.0.2.21:4789")),
             ],
+            page: 1000,
             overlayd_down: false,
             varpd_down: false,
             pauses: 0,
@@ -120,18 +125,31 @@ impl Twin {
                 assert_eq!(*link, id(7));
                 Response::Done
             }
-            Request::ActivateOverlay { .. } | Request::DeleteVnic { .. } => Response::Done,
+            Request::ActivateOverlay { .. }
+            | Request::DeleteVnic { .. }
+            | Request::SetTarget { .. }
+            | Request::RemoveTarget { .. }
+            | Request::FlushTargets { .. }
+            | Request::SetOverlayProperties { .. }
+            | Request::SetInstanceProperties { .. } => Response::Done,
             Request::Links => Response::Links(self.links.clone()),
             Request::Overlays => Response::Overlays(self.overlays.clone()),
             Request::Muxes => Response::Muxes(vec![mux()]),
-            Request::Targets { overlay, page: 0 } => {
-                let of_overlay = self.targets.iter().filter(|(of, _)| *of == overlay.as_str());
-                let targets = of_overlay.map(|(_, target)| target.clone()).collect();
-                Response::Targets(TargetPage { targets, next: None })
-            }
-            Request::Instances => Response::Instances(vec![instance()]),
+            Request::Targets { overlay, page } => Response::Targets(self.targets(overlay, *page)),
+            Request::Instances => Response::Instances(self.instances.clone()),
             other => panic!("dladm never asks {other:?}"),
         }
+    }
+
+    fn is_broken(&self, name: &LinkName) -> bool {
+        self.overlays.iter().any(|overlay| overlay.name == *name && overlay.vnetid.is_none())
+    }
+
+    fn targets(&self, overlay: &LinkName, page: u32) -> TargetPage {
+        let of_overlay = self.targets.iter().filter(|(of, _)| *of == overlay.as_str());
+        let mut rest = of_overlay.map(|(_, target)| target.clone()).skip(page as usize * self.page);
+        let targets = rest.by_ref().take(self.page).collect();
+        TargetPage { targets, next: rest.next().map(|_| page + 1) }
     }
 }
 
@@ -146,9 +164,13 @@ impl Daemons for Twin {
         let name = debug.split(|letter: char| !letter.is_alphanumeric()).next().unwrap();
         self.requests.push(serde_json::to_string(&request).unwrap());
         self.asked.push(name.to_owned());
-        match self.failures.iter().find(|(failing, _)| *failing == name) {
-            Some((_, error)) => Err(error.clone().into()),
-            None => Ok(self.answer(&request)),
+        let failing = self.failures.iter().find(|(failing, _)| *failing == name);
+        match (failing, &request) {
+            (Some((_, error)), _) => Err(error.clone().into()),
+            (None, Request::Targets { overlay, .. }) if self.is_broken(overlay) => {
+                Err(ControlError::new(ErrorCode::Unavailable, BROKEN).into())
+            }
+            (None, request) => Ok(self.answer(request)),
         }
     }
 }
@@ -220,11 +242,11 @@ pub(crate) fn blue() -> OverlayInfo {
         counters: CounterInfo {
             from_devices: 5,
             from_wire: 4,
-            injected: 0,
+            injected: 2,
             copies: 1,
             to_devices: 3,
             to_wire: 5,
-            waiting: 0,
+            waiting: 2,
             drops: vec![DropCount { reason: "unknown-vtep".into(), frames: 2 }],
         },
     }
@@ -237,6 +259,21 @@ pub(crate) fn red() -> OverlayInfo {
         name: "red0".parse().unwrap(),
         status: Status::Degraded("cannot reach underlay host".into()),
         ..blue()
+    }
+}
+
+/// What is wrong with [`broken`].
+const BROKEN: &str = "its record cannot be used";
+
+/// An overlay of which only the name is known.
+pub(crate) fn broken() -> OverlayInfo {
+    OverlayInfo {
+        vnetid: None,
+        instance: None,
+        properties: Vec::new(),
+        status: Status::Degraded(BROKEN.into()),
+        counters: CounterInfo::default(),
+        ..red()
     }
 }
 
@@ -261,7 +298,8 @@ fn mux() -> MuxInfo {
     }
 }
 
-fn instance() -> InstanceInfo {
+/// The overlay's instance.
+pub(crate) fn instance() -> InstanceInfo {
     let properties = vec![
         valued(address("direct/dest_ip"), "192.0.2.20"),
         valued(port("direct/dest_port", 0, None), "4789"),

@@ -18,11 +18,18 @@ pub(crate) struct Column {
     pub(crate) name: &'static str,
     /// Characters it takes in a line, the blank after it included.
     pub(crate) width: usize,
+    /// Whether it is shown only where it, or all, is asked for.
+    pub(crate) on_request: bool,
 }
 
 impl Column {
     /// One of `name` and `width`.
     pub(crate) const fn new(name: &'static str, width: usize) -> Self {
-        Self { name, width }
+        Self { name, width, on_request: false }
+    }
+
+    /// The same, shown only on request.
+    pub(crate) const fn on_request(self) -> Self {
+        Self { on_request: true, ..self }
     }
 }

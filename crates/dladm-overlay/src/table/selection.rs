@@ -28,17 +28,17 @@ pub(super) struct Selection {
     pub(super) warning: Option<String>,
 }
 
-/// Finds the fields of `-o`. People get what there is of them and a warning; programs all or an error.
+/// Finds the fields of `-o`; without it those that are not only shown on request. People get what there is of them and a warning; programs all or an error.
 pub(super) fn select(
     columns: &[Column],
     asked: Option<&str>,
     style: Style,
 ) -> Result<Selection, SelectionError> {
-    let asked = asked.filter(|list| !list.eq_ignore_ascii_case(ALL));
-    let Some(list) = asked else {
+    let Some(list) = asked.filter(|list| !list.eq_ignore_ascii_case(ALL)) else {
+        let shown = |at: &usize| asked.is_some() || !columns[*at].on_request;
         return match style {
             Style::Parsable => Err(SelectionError::FieldsNeeded),
-            _ => Ok(Selection { picked: (0..columns.len()).collect(), warning: None }),
+            _ => Ok(Selection { picked: (0..columns.len()).filter(shown).collect(), warning: None }),
         };
     };
     let (mut picked, mut lost) = (Vec::new(), Vec::new());
@@ -84,6 +84,17 @@ mod tests {
         for asked in [None, Some("all"), Some("ALL")] {
             assert_eq!(picked(asked, Style::Human), Ok(vec![0, 1]));
             assert_eq!(picked(asked, Style::Json), Ok(vec![0, 1]));
+        }
+    }
+
+    #[test]
+    fn some_fields_are_shown_only_on_request() {
+        let columns = [COLUMNS[0], COLUMNS[1].on_request()];
+        let picked = |asked, style| select(&columns, asked, style).map(|selection| selection.picked);
+        for style in [Style::Human, Style::Json] {
+            assert_eq!(picked(None, style), Ok(vec![0]));
+            assert_eq!(picked(Some("all"), style), Ok(vec![0, 1]));
+            assert_eq!(picked(Some("mtu"), style), Ok(vec![1]));
         }
     }
 
