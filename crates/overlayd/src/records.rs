@@ -4,7 +4,7 @@ use std::io;
 
 use overlay_core::control::{BadRecord, Daemon, Loaded, Paths, RecordDir};
 use overlay_core::property::Assignment;
-use overlay_core::protocol::{ControlError, ErrorCode, MacType};
+use overlay_core::protocol::{ControlError, ErrorCode, FixedTarget, MacType};
 use overlay_core::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId, VnetId};
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +20,19 @@ pub(crate) struct OverlayRecord {
     pub(crate) vnetid: VnetId,
     pub(crate) search: String,
     pub(crate) properties: Vec<Assignment>,
+    /// Entries of the target table that were set by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) targets: Vec<FixedEntry>,
     pub(crate) activated: bool,
     #[serde(skip)]
     pub(crate) temporary: bool,
+}
+
+/// An entry of a target table that was set by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FixedEntry {
+    pub(crate) mac: MacAddr,
+    pub(crate) target: FixedTarget,
 }
 
 /// A VNIC, with the address it was given or has drawn.

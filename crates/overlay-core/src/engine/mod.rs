@@ -5,7 +5,6 @@ pub mod userspace;
 
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 
 use crate::datapath::OverlaySettings;
 use crate::device::TapError;
@@ -137,6 +136,6 @@ pub trait Engine {
     /// Ends what has waited too long for an answer.
     fn expire(&mut self);
 
-    /// How long until there is something to [`expire`](Self::expire).
-    fn next_expiry(&self) -> Option<Duration>;
+    /// Whether anything waits, so that [`expire`](Self::expire) is to be called now and then.
+    fn is_asking(&self) -> bool;
 }

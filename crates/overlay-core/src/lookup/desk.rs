@@ -14,6 +14,7 @@ pub struct Desk {
     questions: Mutex<Vec<Question>>,
     raised: AtomicBool,
     waiting: AtomicUsize,
+    unanswered: AtomicUsize,
     last_number: AtomicU64,
 }
 
@@ -28,7 +29,18 @@ impl Desk {
         mem::take(&mut *self.questions.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether any question has no answer yet.
+    pub fn is_asking(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) > 0
+    }
+
+    /// A question has its answer, or is given up.
+    pub(super) fn settle(&self) {
+        self.unanswered.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub(super) fn ask(&self, question: Question) {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
         self.questions.lock().unwrap_or_else(PoisonError::into_inner).push(question);
         self.raised.store(true, Ordering::Release);
     }

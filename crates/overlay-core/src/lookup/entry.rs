@@ -136,7 +136,6 @@ impl State {
 }
 
 /// The next state, none when the entry ends, and what is to be done.
-#[expect(clippy::too_many_lines, reason = "one flat match: an arm for each arrow")]
 pub(super) fn on_event(
     state: Option<State>,
     event: Event,

@@ -44,6 +44,7 @@ impl<T> Frames<T> {
     pub(super) fn take(&self, desk: &Desk, number: u64) -> Option<T> {
         let asking = self.lock().remove(&number)?;
         desk.give_back(asking.octets.0.len());
+        desk.settle();
         Some(asking.item)
     }
 

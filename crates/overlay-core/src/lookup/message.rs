@@ -34,6 +34,15 @@ pub enum Question {
     },
 }
 
+impl Question {
+    /// The overlay it is about.
+    pub const fn link(&self) -> LinkId {
+        match self {
+            Self::Target { link, .. } | Self::Frame { link, .. } => *link,
+        }
+    }
+}
+
 /// What the lookup side knows: an answer, or news that nobody asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {

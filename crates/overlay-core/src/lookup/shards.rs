@@ -74,6 +74,12 @@ impl<T> Shards<T> {
         self.parts.get(number).map(|part| part.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Takes out everything.
+    pub(super) fn drain(&mut self) -> Vec<Entry<T>> {
+        let parts = self.parts.iter_mut().map(|part| part.get_mut().unwrap_or_else(PoisonError::into_inner));
+        parts.flat_map(|part| part.drain().map(|(_, entry)| entry)).collect()
+    }
+
     fn part(&self, mac: MacAddr) -> usize {
         // The map takes the lowest bits and the highest seven; these are from between.
         (self.hash.hash_one(mac) >> 24) as u32 as usize % SHARDS

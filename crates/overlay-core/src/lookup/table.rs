@@ -83,7 +83,7 @@ impl<T> TargetTable<T> {
         if let Some(fate) = state.as_ref().and_then(|state| state.serve(now)) {
             return fate;
         }
-        let asks = !state.as_ref().is_some_and(|state| state.awaited().is_some());
+        let asks = state.as_ref().is_none_or(|state| state.awaited().is_none());
         if asks && self.asking.load(Ordering::Relaxed) >= ASKING_MAX {
             // What serves goes on serving without being confirmed.
             return match state.filter(|state| matches!(state, State::Known { .. })) {
@@ -257,6 +257,7 @@ impl<T> TargetTable<T> {
     fn settle(&self, entry: &mut Entry<T>, action: Option<Action>, out: &mut dyn FnMut(Released<T>)) {
         let Some(mut asked) = entry.asked.take() else { return };
         self.asking.fetch_sub(1, Ordering::Relaxed);
+        self.desk.settle();
         for item in asked.leave(&self.desk) {
             match (action, entry.state.fate()) {
                 (Some(Action::Release), Fate::Send(ends)) => out(Released::Go(item, ends)),
@@ -288,6 +289,16 @@ impl<T> TargetTable<T> {
         let Some(mut entry) = shard.remove(&mac) else { return };
         self.entries.fetch_sub(1, Ordering::Relaxed);
         self.settle(&mut entry, Some(Action::Lose(Refusal::Full)), out);
+    }
+}
+
+/// What waited gives back its room.
+impl<T> Drop for TargetTable<T> {
+    fn drop(&mut self) {
+        for mut entry in self.shards.drain() {
+            self.settle(&mut entry, None, &mut |_| ());
+        }
+        self.frames.expire(&self.desk, Moment(u64::MAX), &mut |_| ());
     }
 }
 

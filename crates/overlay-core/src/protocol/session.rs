@@ -1,8 +1,10 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Call, ControlError, ErrorCode, Event, Hello, LINE_MAX, LineBuffer, Privilege, Reply, Request};
-use super::{Response, ServerLine, VERSION};
+use super::{
+    Call, ControlError, ErrorCode, Event, Hello, LINE_MAX, LineBuffer, Privilege, Reply, Request, Response,
+    ServerLine, TRUSTED_LINE_MAX, VERSION,
+};
 
 /// Octets waiting for a client that does not read, beyond the answer to its last call.
 const OUTPUT_MAX: usize = 1024 * 1024;
@@ -31,9 +33,18 @@ pub struct Session {
 impl Session {
     /// A fresh one of the daemon `program`.
     pub const fn new(program: &'static str) -> Self {
+        Self::with(program, LINE_MAX)
+    }
+
+    /// A fresh one with a client that may change things, and may say more in one line.
+    pub const fn trusting(program: &'static str) -> Self {
+        Self::with(program, TRUSTED_LINE_MAX)
+    }
+
+    const fn with(program: &'static str, line_max: usize) -> Self {
         Self {
             program,
-            input: LineBuffer::new(LINE_MAX),
+            input: LineBuffer::new(line_max),
             output: Vec::new(),
             greeted: false,
             finished: false,

@@ -3,6 +3,7 @@
 mod overlay;
 mod restore;
 mod show;
+mod targets;
 mod varpd;
 mod vnic;
 
@@ -36,6 +37,8 @@ pub(crate) struct Driver<E> {
     deleted: Vec<LinkId>,
     /// The connection of the one varpd.
     varpd: Option<ConnectionId>,
+    /// Whether varpd could not take all questions.
+    behind: bool,
     events: Vec<(ConnectionId, Event)>,
 }
 
@@ -93,12 +96,21 @@ impl<E: Engine> Driver<E> {
             Request::Restore { link } => self.degrade(link, None).map(|()| Response::Done),
             Request::ForgetDeleted { links } => self.forget_deleted(&links).map(|()| Response::Done),
             Request::Targets { overlay, page } => self.show_targets(&overlay, page).map(Response::Targets),
-            Request::SetTarget { .. }
-            | Request::RemoveTarget { .. }
-            | Request::FlushTargets { .. }
-            | Request::SetOverlayProperties { .. }
-            | Request::Answers { .. }
-            | Request::Inject { .. } => Err(ControlError::new(ErrorCode::Unsupported, "not there yet")),
+            Request::SetTarget { overlay, mac, target } => {
+                self.set_target(&overlay, mac, target).map(|()| Response::Done)
+            }
+            Request::RemoveTarget { overlay, mac } => {
+                self.remove_target(&overlay, mac).map(|()| Response::Done)
+            }
+            Request::FlushTargets { overlay } => self.flush_targets(&overlay).map(|()| Response::Done),
+            Request::SetOverlayProperties { overlay, properties } => {
+                self.set_properties(&overlay, properties).map(|()| Response::Done)
+            }
+            Request::Answers { answers } => self.learn(caller, answers).map(|()| Response::Done),
+            Request::Inject { link, frame } => {
+                self.engine.inject(link, &frame.0);
+                Ok(Response::Done)
+            }
             Request::Plugins
             | Request::SetInstanceProperties { .. }
             | Request::CreateInstance { .. }
@@ -113,6 +125,11 @@ impl<E: Engine> Driver<E> {
     /// What clients are to be told, since this was last asked.
     pub(crate) fn take_events(&mut self) -> Vec<(ConnectionId, Event)> {
         std::mem::take(&mut self.events)
+    }
+
+    /// The connection of the one varpd.
+    pub(crate) fn varpd(&self) -> Option<ConnectionId> {
+        self.varpd
     }
 
     /// Whether a connection is varpd's.

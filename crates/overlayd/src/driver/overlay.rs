@@ -1,13 +1,25 @@
 use overlay_core::datapath::OverlaySettings;
-use overlay_core::encap;
+use overlay_core::encap::{self, Encap};
 use overlay_core::engine::{Engine, OverlaySpec};
-use overlay_core::property::{Assignment, OVERLAY_PROPERTIES, Properties, PropertyError};
+use overlay_core::lookup::{TargetMode, Timing};
+use overlay_core::property::{
+    Assignment, OVERLAY_PROPERTIES, Properties, PropertyError, TARGET_AGEING, TARGET_MAXIMUM,
+    TARGET_NEGATIVE, TARGET_TIMEOUT,
+};
 use overlay_core::protocol::{ControlError, ErrorCode, Event};
 use overlay_core::types::{LinkId, LinkName, OverlayMtu, VnetId};
 
 use super::{Driver, Overlay};
 use crate::lifecycle::{Refusal, Stage, Step};
 use crate::records::OverlayRecord;
+
+/// Properties that can change while the overlay runs.
+const LIVE: [&str; 4] = [TARGET_AGEING, TARGET_MAXIMUM, TARGET_NEGATIVE, TARGET_TIMEOUT];
+
+/// Whether a property can change while the overlay runs.
+pub(super) fn is_live(name: &str) -> bool {
+    LIVE.contains(&name)
+}
 
 /// What a client wants.
 pub(super) struct NewOverlay {
@@ -29,8 +41,7 @@ impl Overlay {
         if record.properties.iter().any(|assignment| assignment.name == "vnetid") {
             return Err(PropertyError::Repeated("vnetid".to_owned()).into());
         }
-        let table: Vec<_> = OVERLAY_PROPERTIES.iter().chain(encap.properties()).cloned().collect();
-        let properties = Properties::check(&table, &record.properties)?;
+        let properties = Self::check(&record, encap)?;
         let listen = encap.listen(&properties).ok_or_else(|| {
             ControlError::invalid(format!("encapsulation {} has no address to listen on", record.encap))
         })?;
@@ -39,6 +50,20 @@ impl Overlay {
         let stage = Stage::restored(record.activated);
         let (association, claimed, degraded, underlay) = (None, None, None, None);
         Ok(Self { record, stage, encap, properties, listen, mtu, association, claimed, degraded, underlay })
+    }
+
+    /// The properties of a record, all of them legal.
+    ///
+    /// # Errors
+    /// Which one is not.
+    pub(super) fn check(record: &OverlayRecord, encap: &dyn Encap) -> Result<Properties, PropertyError> {
+        let table: Vec<_> = OVERLAY_PROPERTIES.iter().chain(encap.properties()).cloned().collect();
+        Properties::check(&table, &record.properties)
+    }
+
+    /// How its destinations are found, once varpd has said so.
+    pub(super) fn mode(&self) -> Option<&TargetMode> {
+        self.association.as_ref().map(|association| &association.mode)
     }
 
     /// What it is to the engine now.
@@ -51,7 +76,20 @@ impl Overlay {
             target: self.association.as_ref().map(|association| association.mode.clone()),
             sources: self.association.as_ref().map(|association| association.sources.clone()),
         };
-        OverlaySpec { settings, listen: self.listen }
+        let (timing, targets_max) = self.table_limits();
+        OverlaySpec { settings, listen: self.listen, timing, targets_max }
+    }
+
+    /// What its properties say of its target table; they have defaults, so there is a value for each.
+    fn table_limits(&self) -> (Timing, usize) {
+        let number = |name| self.properties.uint(name).unwrap_or_default();
+        let milliseconds = |name| number(name) * 1000;
+        let timing = Timing {
+            ageing: Some(milliseconds(TARGET_AGEING)).filter(|ageing| *ageing > 0),
+            negative: milliseconds(TARGET_NEGATIVE),
+            timeout: milliseconds(TARGET_TIMEOUT),
+        };
+        (timing, usize::try_from(number(TARGET_MAXIMUM)).unwrap_or(usize::MAX))
     }
 
     /// Takes a step of its life.
@@ -76,8 +114,17 @@ impl<E: Engine> Driver<E> {
         let NewOverlay { name, encap, vnetid, search, properties, temporary } = wanted;
         self.check_free(&name)?;
         let id = self.fresh_id();
-        let record =
-            OverlayRecord { id, name, encap, vnetid, search, properties, activated: false, temporary };
+        let record = OverlayRecord {
+            id,
+            name,
+            encap,
+            vnetid,
+            search,
+            properties,
+            targets: vec![],
+            activated: false,
+            temporary,
+        };
         let overlay = Overlay::new(record)?;
         self.check_vnetid(&overlay.record)?;
         self.records.save_overlay(&overlay.record)?;

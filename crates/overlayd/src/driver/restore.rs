@@ -11,8 +11,17 @@ impl<E: Engine> Driver<E> {
         let stored = records.load();
         let (overlays, vnics, broken) = Default::default();
         let deleted = stored.deleted;
-        let mut driver =
-            Self { engine, records, overlays, vnics, broken, deleted, varpd: None, events: Vec::new() };
+        let mut driver = Self {
+            engine,
+            records,
+            overlays,
+            vnics,
+            broken,
+            deleted,
+            varpd: None,
+            behind: false,
+            events: Vec::new(),
+        };
         stored.bad.into_iter().for_each(|bad| driver.note_broken(bad));
         stored.overlays.into_iter().for_each(|record| driver.restore_overlay(record));
         stored.vnics.into_iter().for_each(|record| driver.restore_vnic(record));
@@ -25,8 +34,10 @@ impl<E: Engine> Driver<E> {
         let (name, temporary) = (record.name.clone(), record.temporary);
         match self.check_vnetid(&record).and_then(|()| Overlay::new(record)) {
             Ok(overlay) => {
-                self.engine.set_overlay(overlay.record.id, &overlay.spec());
-                self.overlays.insert(overlay.record.id, overlay);
+                let id = overlay.record.id;
+                self.engine.set_overlay(id, &overlay.spec());
+                self.overlays.insert(id, overlay);
+                self.restore_targets(id);
             }
             Err(error) => {
                 let bad = self.records.set_aside(&name, temporary, error.message);

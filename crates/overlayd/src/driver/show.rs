@@ -2,13 +2,10 @@ use std::borrow::Cow;
 
 use overlay_core::encap::ENCAPS;
 use overlay_core::engine::Engine;
-use overlay_core::lookup::TargetMode;
 use overlay_core::property::{OVERLAY_PROPERTIES, Possible, PropertySpec};
 use overlay_core::protocol::{
-    ControlError, CounterInfo, LinkClass, LinkInfo, LinkState, OverlayInfo, PluginInfo, PropertyValue,
-    Status, TargetDestination, TargetInfo, TargetOrigin, TargetPage, TargetState, VnicInfo,
+    CounterInfo, LinkClass, LinkInfo, LinkState, OverlayInfo, PluginInfo, PropertyValue, Status, VnicInfo,
 };
-use overlay_core::types::LinkName;
 
 use super::{Driver, Overlay, Vnic};
 use crate::lifecycle::Stage;
@@ -89,23 +86,6 @@ impl<E: Engine> Driver<E> {
         let mut overlays: Vec<_> = whole.chain(broken).collect();
         overlays.sort_by(|one, other| one.name.cmp(&other.name));
         overlays
-    }
-
-    /// A page of an overlay's target table.
-    pub(super) fn show_targets(&self, name: &LinkName, _page: u32) -> Result<TargetPage, ControlError> {
-        let id = self.overlay_named(name)?;
-        let association = self.overlays.get(&id).and_then(|overlay| overlay.association.as_ref());
-        let targets = match association.map(|association| &association.mode) {
-            Some(TargetMode::Point(end)) => vec![TargetInfo {
-                mac: None,
-                state: TargetState::Known,
-                destination: TargetDestination::Ends(vec![*end]),
-                origin: TargetOrigin::Point,
-                age: 0,
-            }],
-            Some(TargetMode::Dynamic) | None => Vec::new(),
-        };
-        Ok(TargetPage { targets, next: None })
     }
 
     fn overlay_info(&self, overlay: &Overlay) -> OverlayInfo {

@@ -33,12 +33,17 @@ impl<E: Engine> Driver<E> {
         let overlay = self.overlay_of(link)?;
         check_reach(overlay, &association)?;
         overlay.step(Step::Associate)?;
+        // The same instance comes again whenever its tunnel ends change.
+        let news = overlay.claimed != Some(caller);
         overlay.association = Some(association);
         overlay.claimed = Some(caller);
         overlay.degraded = None;
         let (name, spec) = (overlay.record.name.clone(), overlay.spec());
         self.engine.set_overlay(link, &spec);
-        tracing::info!("overlay {name} is associated with varpd instance {instance}");
+        self.ask_again(caller, link);
+        if news {
+            tracing::info!("overlay {name} is associated with varpd instance {instance}");
+        }
         Ok(())
     }
 
@@ -69,20 +74,26 @@ impl<E: Engine> Driver<E> {
     }
 }
 
-/// A socket that listens on an IPv4 address reaches IPv4 tunnel ends, one on an IPv6 address IPv6 ones; `::` both.
 fn check_reach(overlay: &Overlay, association: &Association) -> Result<(), ControlError> {
-    let TargetMode::Point(destination) = association.mode else { return Ok(()) };
-    if destination.port() == 0 || destination.ip().is_unspecified() {
-        return Err(ControlError::invalid(format!("{destination} is no tunnel end")));
+    match association.mode {
+        TargetMode::Point(end) => check_end(overlay, end),
+        TargetMode::Dynamic => Ok(()),
+    }
+}
+
+/// A socket that listens on an IPv4 address reaches IPv4 tunnel ends, one on an IPv6 address IPv6 ones; `::` both.
+pub(super) fn check_end(overlay: &Overlay, end: SocketAddr) -> Result<(), ControlError> {
+    if end.port() == 0 || end.ip().is_unspecified() || end.ip().is_multicast() {
+        return Err(ControlError::invalid(format!("{end} is no tunnel end")));
     }
     let reached = match overlay.listen {
-        SocketAddr::V4(_) => destination.is_ipv4(),
-        SocketAddr::V6(listen) => listen.ip().is_unspecified() || destination.is_ipv6(),
+        SocketAddr::V4(_) => end.is_ipv4(),
+        SocketAddr::V6(listen) => listen.ip().is_unspecified() || end.is_ipv6(),
     };
     if reached {
         return Ok(());
     }
-    let (listen, to) = (overlay.listen.ip(), destination.ip());
+    let (listen, to) = (overlay.listen.ip(), end.ip());
     Err(ControlError::invalid(format!("{to} cannot be reached from {listen}: one is IPv4, the other IPv6"))
         .with_hint("give both of one kind, or listen on :: for both kinds"))
 }

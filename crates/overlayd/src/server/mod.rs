@@ -23,6 +23,9 @@ const CONNECTIONS_MAX: usize = 2048;
 /// How long until what ails is tried again.
 const MENDING_PAUSE: Duration = Duration::from_millis(500);
 
+/// How often what waits for varpd is looked at.
+const WAITING_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long until a client is accepted again when descriptors have run out.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -43,7 +46,7 @@ pub(crate) fn serve<E: Engine>(
 ) -> io::Result<()> {
     let connections = BTreeMap::new();
     let mut server = Server { listener, driver, connections, last_id: 0, clock: 0, out_of_breath: false };
-    let mut mended = Instant::now();
+    let (mut mended, mut expired) = (Instant::now(), Instant::now());
     loop {
         let ready = server.wait(&signals)?;
         if ready.signal && signals.ask_for_end()? {
@@ -56,6 +59,11 @@ pub(crate) fn serve<E: Engine>(
         if server.driver.is_ailing() && mended.elapsed() >= MENDING_PAUSE {
             server.driver.mend();
             mended = Instant::now();
+        }
+        server.ask();
+        if server.driver.is_asking() && expired.elapsed() >= WAITING_PAUSE {
+            server.driver.expire();
+            expired = Instant::now();
         }
     }
 }
@@ -71,18 +79,23 @@ struct Ready {
 impl<E: Engine> Server<'_, E> {
     fn wait(&mut self, signals: &Signals) -> io::Result<Ready> {
         let accepting = if self.out_of_breath { PollFlags::empty() } else { PollFlags::POLLIN };
-        let fixed =
-            [PollFd::new(signals.as_fd(), PollFlags::POLLIN), PollFd::new(self.listener.as_fd(), accepting)];
+        let fixed = [
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.listener.as_fd(), accepting),
+            PollFd::new(self.driver.attention(), PollFlags::POLLIN),
+        ];
         let clients = self
             .connections
             .values()
             .map(|connection| PollFd::new(connection.as_fd(), connection.interest()));
+        let fixed_count = fixed.len();
         let mut watched: Vec<_> = fixed.into_iter().chain(clients).collect();
-        let pause = match (self.out_of_breath, self.driver.is_ailing()) {
-            (true, _) => Some(BREATH),
-            (false, true) => Some(MENDING_PAUSE),
-            (false, false) => None,
-        };
+        let pauses = [
+            (self.out_of_breath, BREATH),
+            (self.driver.is_asking(), WAITING_PAUSE),
+            (self.driver.is_ailing(), MENDING_PAUSE),
+        ];
+        let pause = pauses.into_iter().filter(|(wanted, _)| *wanted).map(|(_, pause)| pause).min();
         let pause = pause.and_then(|pause| PollTimeout::try_from(pause).ok()).unwrap_or(PollTimeout::NONE);
         match poll(&mut watched, pause) {
             Err(Errno::EINTR) => return Ok(Ready::default()),
@@ -90,7 +103,8 @@ impl<E: Engine> Server<'_, E> {
         };
         let any: Vec<_> = watched.iter().map(|watched| watched.any().unwrap_or(false)).collect();
         self.out_of_breath = false;
-        let connections = self.connections.keys().zip(&any[2..]).filter(|(_, any)| **any).map(|(id, _)| *id);
+        let connections =
+            self.connections.keys().zip(&any[fixed_count..]).filter(|(_, any)| **any).map(|(id, _)| *id);
         Ok(Ready { signal: any[0], client: any[1], connections: connections.collect() })
     }
 
@@ -150,6 +164,14 @@ impl<E: Engine> Server<'_, E> {
         if !alive {
             self.close(id);
         }
+    }
+
+    /// Asks varpd what frames wait for, as far as it takes it.
+    fn ask(&mut self) {
+        let varpd = self.driver.varpd().and_then(|id| self.connections.get(&id));
+        let room = varpd.is_some_and(|connection| !connection.session.stalled());
+        self.driver.ask(room);
+        self.tell();
     }
 
     fn tell(&mut self) {

@@ -3,7 +3,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -333,7 +332,7 @@ impl Engine for UserspaceEngine {
         self.end_waiting();
     }
 
-    fn next_expiry(&self) -> Option<Duration> {
-        self.until_expiry()
+    fn is_asking(&self) -> bool {
+        self.desk.is_asking()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::engine::{Member, UserspaceEngine};
 use super::released::Outgoing;
@@ -75,12 +74,6 @@ impl UserspaceEngine {
         for release in links.into_iter().filter_map(|link| self.release(link)) {
             release.member.targets.expire(now, &mut release.out());
         }
-    }
-
-    pub(super) fn until_expiry(&self) -> Option<Duration> {
-        let next = self.overlays.values().filter_map(|member| member.targets.next_expiry()).min()?;
-        // A moment is rounded down: one more, so that it has come for certain.
-        Some(Duration::from_millis(next.since(self.clock.now()) + 1))
     }
 
     /// Lets an overlay's table last and hold what its properties say.

@@ -222,6 +222,17 @@ fn entries_that_come_and_go_leave_no_memory_behind() {
 }
 
 #[test]
+fn a_table_that_ends_gives_back_what_waited() {
+    let mut bench = Bench::new(10);
+    bench.frame(1, 1);
+    bench.table.ask_frame(vec![0; 60], || 2, Moment(1)).unwrap();
+    assert!(bench.desk.is_asking());
+    drop(bench.table);
+    assert!(!bench.desk.is_asking());
+    assert!(bench.desk.reserve(64 * 1024 * 1024));
+}
+
+#[test]
 fn an_entry_of_a_large_table_has_its_bounds() {
     assert!(size_of::<(MacAddr, Entry<u32>)>() <= 88, "{}", size_of::<(MacAddr, Entry<u32>)>());
 }

@@ -1,0 +1,209 @@
+//! Target tables: what administrators set in them, what varpd is asked, and what it answers.
+
+use std::net::SocketAddr;
+
+use overlay_core::engine::Engine;
+use overlay_core::lookup::{Answer, Ends, Question, TargetMode};
+use overlay_core::property::Assignment;
+use overlay_core::protocol::{
+    ControlError, ErrorCode, Event, FixedTarget, TargetDestination, TargetInfo, TargetOrigin, TargetPage,
+    TargetState,
+};
+use overlay_core::types::{LinkId, LinkName, MacAddr};
+
+use super::overlay::is_live;
+use super::varpd::check_end;
+use super::{ConnectionId, Driver, Overlay};
+use crate::records::FixedEntry;
+
+/// Entries of one overlay that can be set by hand; each is stored.
+const FIXED_MAX: usize = 4096;
+
+/// Tunnel ends of one entry that is set by hand.
+const FIXED_ENDS_MAX: usize = 64;
+
+/// Questions in one line to varpd: a frame among them can have 18,000 digits.
+const QUESTIONS_MAX: usize = 256;
+
+impl<E: Engine> Driver<E> {
+    pub(super) fn set_target(
+        &mut self,
+        name: &LinkName,
+        mac: MacAddr,
+        target: FixedTarget,
+    ) -> Result<(), ControlError> {
+        let id = self.dynamic(name)?;
+        let Some(overlay) = self.overlays.get_mut(&id) else { return Ok(()) };
+        check_target(overlay, &target)?;
+        let mut record = overlay.record.clone();
+        record.targets.retain(|entry| entry.mac != mac);
+        if record.targets.len() >= FIXED_MAX {
+            let problem = format!("overlay {name} has {FIXED_MAX} targets set by hand, and can have no more");
+            return Err(ControlError::new(ErrorCode::Failed, problem));
+        }
+        record.targets.push(FixedEntry { mac, target: target.clone() });
+        self.records.save_overlay(&record)?;
+        overlay.record = record;
+        self.engine.fix_target(id, mac, ends(target));
+        Ok(())
+    }
+
+    pub(super) fn remove_target(&mut self, name: &LinkName, mac: MacAddr) -> Result<(), ControlError> {
+        let id = self.dynamic(name)?;
+        self.forget_fixed(id, |entry| entry.mac == mac)?;
+        match self.engine.remove_target(id, mac) {
+            true => Ok(()),
+            false => Err(ControlError::not_found(format!("overlay {name} has no target {mac}"))),
+        }
+    }
+
+    pub(super) fn flush_targets(&mut self, name: &LinkName) -> Result<(), ControlError> {
+        let id = self.dynamic(name)?;
+        self.forget_fixed(id, |_| true)?;
+        self.engine.flush_targets(id);
+        Ok(())
+    }
+
+    /// Takes entries set by hand out of an overlay's record.
+    fn forget_fixed(&mut self, id: LinkId, which: impl Fn(&FixedEntry) -> bool) -> Result<(), ControlError> {
+        let Some(overlay) = self.overlays.get_mut(&id) else { return Ok(()) };
+        if !overlay.record.targets.iter().any(&which) {
+            return Ok(());
+        }
+        let mut record = overlay.record.clone();
+        record.targets.retain(|entry| !which(entry));
+        self.records.save_overlay(&record)?;
+        overlay.record = record;
+        Ok(())
+    }
+
+    /// Puts what was set by hand into the target table of a restored overlay.
+    pub(super) fn restore_targets(&mut self, id: LinkId) {
+        let Some(overlay) = self.overlays.get(&id) else { return };
+        for FixedEntry { mac, target } in &overlay.record.targets {
+            self.engine.fix_target(id, *mac, ends(target.clone()));
+        }
+    }
+
+    /// An overlay that has a target table, or may have one once varpd has said so.
+    fn dynamic(&self, name: &LinkName) -> Result<LinkId, ControlError> {
+        let id = self.overlay_named(name)?;
+        match self.overlays.get(&id).and_then(Overlay::mode) {
+            Some(TargetMode::Point(end)) => {
+                let problem = format!("operation not supported: all frames of {name} go to {end}");
+                let hint = "its search plugin knows one destination for all; targets are for dynamic ones, like files";
+                Err(ControlError::new(ErrorCode::Unsupported, problem).with_hint(hint))
+            }
+            Some(TargetMode::Dynamic) | None => Ok(id),
+        }
+    }
+
+    /// Changes properties of an overlay that can change while it runs.
+    pub(super) fn set_properties(
+        &mut self,
+        name: &LinkName,
+        wanted: Vec<Assignment>,
+    ) -> Result<(), ControlError> {
+        let id = self.overlay_named(name)?;
+        let Some(overlay) = self.overlays.get_mut(&id) else { return Ok(()) };
+        if let Some(fixed) = wanted.iter().find(|one| !is_live(&one.name)) {
+            let problem = format!("property '{}' does not change while the overlay is there", fixed.name);
+            let hint = "delete the overlay and create it again; its VNICs have to go first";
+            return Err(ControlError::new(ErrorCode::Unsupported, problem).with_hint(hint));
+        }
+        let mut record = overlay.record.clone();
+        record.properties.retain(|old| !wanted.iter().any(|new| new.name == old.name));
+        record.properties.extend(wanted);
+        let properties = Overlay::check(&record, overlay.encap)?;
+        self.records.save_overlay(&record)?;
+        (overlay.record, overlay.properties) = (record, properties);
+        let spec = overlay.spec();
+        self.engine.set_overlay(id, &spec);
+        Ok(())
+    }
+
+    /// A page of an overlay's target table.
+    pub(super) fn show_targets(&self, name: &LinkName, page: u32) -> Result<TargetPage, ControlError> {
+        let id = self.overlay_named(name)?;
+        match self.overlays.get(&id).and_then(Overlay::mode) {
+            Some(TargetMode::Point(end)) => {
+                let destination = TargetDestination::Ends(vec![*end]);
+                let (state, origin) = (TargetState::Known, TargetOrigin::Point);
+                let point = TargetInfo { mac: None, state, destination, origin, age: 0 };
+                Ok(TargetPage { targets: vec![point], next: None })
+            }
+            Some(TargetMode::Dynamic) | None => Ok(self.engine.targets(id, page)),
+        }
+    }
+
+    /// Takes what varpd knows.
+    pub(super) fn learn(&mut self, caller: ConnectionId, answers: Vec<Answer>) -> Result<(), ControlError> {
+        if self.varpd != Some(caller) {
+            return Err(ControlError::new(ErrorCode::Denied, "only the attached varpd answers lookups"));
+        }
+        self.engine.learn(answers);
+        Ok(())
+    }
+
+    /// Asks varpd what it has not been asked before; `room` says whether it takes more now. What it cannot take it is
+    /// asked later, if it still matters then.
+    pub(crate) fn ask(&mut self, room: bool) {
+        let fresh = self.engine.questions();
+        let Some(varpd) = self.varpd else { return };
+        if !room {
+            self.behind |= !fresh.is_empty();
+            return;
+        }
+        let claimed = |question: &Question| {
+            self.overlays.get(&question.link()).is_some_and(|overlay| overlay.claimed == Some(varpd))
+        };
+        let questions = match std::mem::take(&mut self.behind) {
+            false => fresh,
+            true => self.overlays.keys().flat_map(|link| self.engine.outstanding(*link)).collect(),
+        };
+        let questions = questions.into_iter().filter(claimed).collect();
+        self.put(varpd, questions);
+    }
+
+    /// Asks varpd again what waits in an overlay that it has just claimed.
+    pub(super) fn ask_again(&mut self, varpd: ConnectionId, link: LinkId) {
+        let questions = self.engine.outstanding(link);
+        self.put(varpd, questions);
+    }
+
+    fn put(&mut self, varpd: ConnectionId, questions: Vec<Question>) {
+        let lines = questions.chunks(QUESTIONS_MAX).map(|questions| Event::Lookups(questions.to_vec()));
+        self.events.extend(lines.map(|event| (varpd, event)));
+    }
+
+    /// Ends what has waited too long.
+    pub(crate) fn expire(&mut self) {
+        self.engine.expire();
+    }
+
+    /// Whether anything waits for varpd.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.engine.is_asking()
+    }
+
+    /// Readable when varpd is to be asked something.
+    pub(crate) fn attention(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.engine.attention()
+    }
+}
+
+fn ends(target: FixedTarget) -> Option<Ends> {
+    match target {
+        FixedTarget::Drop => None,
+        FixedTarget::Ends(ends) => Some(ends.into()),
+    }
+}
+
+fn check_target(overlay: &Overlay, target: &FixedTarget) -> Result<(), ControlError> {
+    let FixedTarget::Ends(ends) = target else { return Ok(()) };
+    if ends.is_empty() || ends.len() > FIXED_ENDS_MAX {
+        let problem = format!("a target goes to 1 to {FIXED_ENDS_MAX} tunnel ends, not {}", ends.len());
+        return Err(ControlError::invalid(problem));
+    }
+    ends.iter().try_for_each(|end: &SocketAddr| check_end(overlay, *end))
+}
