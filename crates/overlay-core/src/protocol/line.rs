@@ -18,6 +18,11 @@ impl LineBuffer {
         Self { octets: Vec::new(), start: 0, searched: 0, limit }
     }
 
+    /// Lines may have so many octets from now on.
+    pub const fn allow(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Takes what arrived.
     pub fn push(&mut self, octets: &[u8]) {
         if self.start > 0 {

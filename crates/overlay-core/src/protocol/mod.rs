@@ -3,7 +3,7 @@
 //!
 //! A client opens with [`Hello`] and gets the server's; then each line it sends is a [`Call`] and each it
 //! gets is a [`Reply`] to one of them, in any order, or an [`Event`]. A line ends with `\n` and has at most
-//! [`LINE_MAX`] octets towards a daemon, from one that may change things [`TRUSTED_LINE_MAX`].
+//! [`LINE_MAX`] octets towards a daemon; from the attached varpd [`TRUSTED_LINE_MAX`].
 
 mod error;
 mod info;
@@ -29,7 +29,7 @@ pub const VERSION: u32 = 1;
 /// Octets in one line towards a daemon. The largest request of ours has a few thousand.
 pub const LINE_MAX: usize = 256 * 1024;
 
-/// Octets in one line towards a daemon from a client that may change things: room for a million known tunnel ends.
+/// Octets in one line towards overlayd from the attached varpd: room for a million known tunnel ends.
 pub const TRUSTED_LINE_MAX: usize = 64 * 1024 * 1024;
 
 /// Octets in one line from a daemon: room for 100,000 links.

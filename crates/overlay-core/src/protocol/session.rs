@@ -33,22 +33,18 @@ pub struct Session {
 impl Session {
     /// A fresh one of the daemon `program`.
     pub const fn new(program: &'static str) -> Self {
-        Self::with(program, LINE_MAX)
-    }
-
-    /// A fresh one with a client that may change things, and may say more in one line.
-    pub const fn trusting(program: &'static str) -> Self {
-        Self::with(program, TRUSTED_LINE_MAX)
-    }
-
-    const fn with(program: &'static str, line_max: usize) -> Self {
         Self {
             program,
-            input: LineBuffer::new(line_max),
+            input: LineBuffer::new(LINE_MAX),
             output: Vec::new(),
             greeted: false,
             finished: false,
         }
+    }
+
+    /// Lets the client say more in one line from now on.
+    pub const fn trust(&mut self) {
+        self.input.allow(TRUSTED_LINE_MAX);
     }
 
     /// Takes what arrived from the client.

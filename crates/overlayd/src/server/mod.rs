@@ -150,6 +150,9 @@ impl<E: Engine> Server<'_, E> {
             while let Some(incoming) = connection.next_request() {
                 let result = self.driver.call(id, incoming.request);
                 connection.session.reply(incoming.id, result);
+                if self.driver.is_varpd(id) {
+                    connection.session.trust();
+                }
             }
             let full = stalled || connection.session.stalled();
             alive &= connection.write().is_ok();
