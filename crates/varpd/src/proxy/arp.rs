@@ -107,3 +107,113 @@ impl Packet {
 fn is_hosts(ip: Ipv4Addr) -> bool {
     !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip.is_broadcast())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{
+        ASKER, OWNER, altered, arp_probe, arp_reply, arp_request, flooded, tagged, verdict, verdict_of,
+    };
+    use super::*;
+    use overlay_core::lookup::{Octets, Verdict};
+
+    /// Places in an untagged frame.
+    const PACKET: usize = 14;
+    const OPERATION: usize = PACKET + 6;
+    const SENDER_MAC: usize = PACKET + 8;
+    const SENDER_IP: usize = PACKET + 14;
+    const TARGET_IP: usize = PACKET + 24;
+
+    #[test]
+    fn a_request_is_answered_as_its_owner_would() {
+        assert_eq!(verdict(arp_request()), Verdict::Reply(Octets(arp_reply())));
+    }
+
+    #[test]
+    fn padding_of_any_length_is_no_part_of_a_request() {
+        for padding in [0, 1, 18, 8_900] {
+            let mut frame = arp_request();
+            frame.resize(PACKET + 28 + padding, 0xee);
+            assert_eq!(verdict(frame), Verdict::Reply(Octets(arp_reply())), "{padding}");
+        }
+    }
+
+    #[test]
+    fn tags_and_their_priorities_are_the_replys_too() {
+        let single: &[u8] = &[0x81, 0, 0xa0, 7];
+        let double: &[u8] = &[0x88, 0xa8, 0x20, 9, 0x81, 0, 0x00, 7];
+        let priority: &[u8] = &[0x81, 0, 0xe0, 0];
+        for tags in [single, double, priority] {
+            let reply = Verdict::Reply(Octets(tagged(arp_reply(), tags)));
+            assert_eq!(verdict(tagged(arp_request(), tags)), reply, "{tags:x?}");
+        }
+    }
+
+    #[test]
+    fn a_probe_for_anothers_address_is_answered() {
+        let reply = altered(arp_reply(), TARGET_IP, &[0; 4]);
+        assert_eq!(verdict(arp_probe()), Verdict::Reply(Octets(reply)));
+    }
+
+    #[test]
+    fn a_probe_for_the_probers_own_address_goes_to_the_group() {
+        assert_eq!(verdict_of(arp_probe(), ASKER), flooded());
+        assert_eq!(verdict_of(arp_request(), ASKER), flooded());
+    }
+
+    #[test]
+    fn an_announcement_is_never_answered_even_of_anothers_address() {
+        let gratuitous = altered(arp_request(), SENDER_IP, &[192, 0, 2, 2]);
+        assert_eq!(verdict(gratuitous), flooded());
+        let Octets(announced) = super::super::announcement([192, 0, 2, 2].into(), ASKER, None);
+        assert_eq!(verdict_of(announced, OWNER), flooded());
+    }
+
+    #[test]
+    fn what_is_no_request_goes_to_the_group() {
+        // Reply (RFC 826), reverse request and reply (RFC 903), and what no RFC knows.
+        for operation in [0, 2, 3, 4, 0x0101] {
+            let frame = altered(arp_request(), OPERATION, &u16::to_be_bytes(operation));
+            assert_eq!(verdict(frame), flooded(), "{operation}");
+        }
+    }
+
+    #[test]
+    fn a_sender_that_is_not_the_frames_gets_no_answer() {
+        assert_eq!(verdict(altered(arp_request(), SENDER_MAC, &OWNER.0)), flooded());
+        assert_eq!(verdict(altered(arp_request(), 6, &[2, 8, 0x20, 0, 0, 9])), flooded());
+    }
+
+    #[test]
+    fn each_field_of_the_head_is_checked() {
+        for place in PACKET..OPERATION {
+            let octet = arp_request()[place] ^ 1;
+            assert_eq!(verdict(altered(arp_request(), place, &[octet])), flooded(), "{place}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_are_no_hosts_are_not_asked_for() {
+        for ip in [[0, 0, 0, 0], [127, 0, 0, 1], [224, 0, 0, 1], [255, 255, 255, 255]] {
+            assert_eq!(verdict(altered(arp_request(), TARGET_IP, &ip)), flooded(), "{ip:?}");
+            let probes = ip == [0; 4];
+            assert_eq!(verdict(altered(arp_request(), SENDER_IP, &ip)) == flooded(), !probes, "{ip:?}");
+        }
+    }
+
+    #[test]
+    fn an_announcement_is_illumoss() {
+        let golden = [
+            &[0xff; 6][..],
+            &OWNER.0,
+            &[0x81, 0, 0, 7, 0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 1],
+            &OWNER.0,
+            &[192, 0, 2, 2],
+            &[0xff; 6],
+            &[192, 0, 2, 2],
+        ]
+        .concat();
+        assert_eq!(announcement([192, 0, 2, 2].into(), OWNER, VlanId::new(7).ok()), golden);
+        let untagged = announcement([192, 0, 2, 2].into(), OWNER, None);
+        assert_eq!(tagged(untagged, &[0x81, 0, 0, 7]), golden);
+    }
+}

@@ -107,3 +107,111 @@ fn option(octets: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = octets.split_first()?;
     rest.split_at_checked(usize::from(*len))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{
+        ASKER, DHCP4, DHCP4_OPTIONS, IP, OWNER, UDP4, altered, discover, extended, flooded, offer, rewritten,
+        tagged, verdict, verdict_of,
+    };
+    use overlay_core::lookup::Verdict;
+
+    /// The golden message with other options.
+    fn with_options(options: &[u8]) -> Vec<u8> {
+        extended(discover()[..DHCP4_OPTIONS].to_vec(), options)
+    }
+
+    #[test]
+    fn a_clients_broadcast_goes_to_the_server() {
+        assert_eq!(verdict(discover()), Verdict::Redirect(OWNER));
+        assert_eq!(verdict(tagged(discover(), &[0x81, 0, 0, 7])), Verdict::Redirect(OWNER));
+        assert_eq!(verdict(altered(discover(), UDP4 + 6, &[0, 0])), Verdict::Redirect(OWNER));
+    }
+
+    #[test]
+    fn a_client_that_serves_itself_asks_the_group() {
+        assert_eq!(verdict_of(discover(), ASKER), flooded());
+    }
+
+    #[test]
+    fn a_servers_broadcast_goes_to_the_client_unasked() {
+        assert_eq!(verdict(offer()), Verdict::Redirect(OWNER));
+    }
+
+    #[test]
+    fn a_servers_broadcast_to_itself_or_to_no_card_goes_to_the_group() {
+        for client in [ASKER.0, [0; 6], [0xff; 6], [1, 0, 0x5e, 0, 0, 1]] {
+            assert_eq!(verdict(rewritten(offer(), DHCP4 + 28, &client)), flooded(), "{client:x?}");
+        }
+    }
+
+    #[test]
+    fn a_relays_message_goes_to_the_group() {
+        let relayed = rewritten(discover(), DHCP4 + 24, &[192, 0, 2, 9]);
+        assert_eq!(verdict(relayed), flooded());
+        let anothers = rewritten(discover(), DHCP4 + 28, &OWNER.0);
+        assert_eq!(verdict(anothers), flooded());
+        // From server to server.
+        assert_eq!(verdict(rewritten(discover(), UDP4, &[0, 67])), flooded());
+    }
+
+    #[test]
+    fn a_relays_answer_to_the_client_is_a_servers() {
+        let relayed = rewritten(offer(), DHCP4 + 24, &[192, 0, 2, 9]);
+        assert_eq!(verdict(relayed), Verdict::Redirect(OWNER));
+    }
+
+    #[test]
+    fn ports_and_operation_belong_together() {
+        assert_eq!(verdict(rewritten(discover(), DHCP4, &[2])), flooded());
+        assert_eq!(verdict(rewritten(offer(), DHCP4, &[1])), flooded());
+        assert_eq!(verdict(rewritten(discover(), UDP4, &[0, 67, 0, 68])), flooded());
+    }
+
+    #[test]
+    fn other_hardware_and_cookies_are_not_treated() {
+        for (place, octet) in [(1, 6), (2, 16), (2, 0), (236, 98), (239, 0)] {
+            assert_eq!(verdict(rewritten(discover(), DHCP4 + place, &[octet])), flooded(), "{place}");
+            assert_eq!(verdict(rewritten(offer(), DHCP4 + place, &[octet])), flooded(), "{place}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_broadcast_in_both_headers_is_not_treated() {
+        // Unicast and a subnet's broadcast in a broadcast frame, and broadcast in a multicast frame.
+        for ip in [[192, 0, 2, 1], [192, 0, 2, 255]] {
+            assert_eq!(verdict(rewritten(discover(), IP + 16, &ip)), flooded(), "{ip:?}");
+        }
+        assert_eq!(verdict(altered(discover(), 0, &[1, 0, 0x5e, 0, 0, 1])), flooded());
+    }
+
+    #[test]
+    fn options_have_an_end_and_a_message_type() {
+        let legal: [&[u8]; 3] = [&[53, 1, 1, 255], &[0, 0, 53, 1, 3, 0, 255, 9, 9], &[61, 0, 53, 1, 8, 255]];
+        for options in legal {
+            assert_eq!(verdict(with_options(options)), Verdict::Redirect(OWNER), "{options:?}");
+        }
+        let illegal: [&[u8]; 8] = [
+            &[],
+            &[255],
+            &[53],
+            &[53, 1],
+            &[53, 1, 1],
+            &[53, 2, 1, 1, 255],
+            &[53, 1, 1, 12, 200, 255],
+            &[12, 255, 255, 53, 1, 1, 255],
+        ];
+        for options in illegal {
+            assert_eq!(verdict(with_options(options)), flooded(), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn options_may_fill_a_jumbo_frame() {
+        let mut options: Vec<u8> = [&[61, 254][..], &[7; 254]].concat().repeat(34);
+        options.extend([53, 1, 1, 255]);
+        assert_eq!(verdict(with_options(&options)), Verdict::Redirect(OWNER));
+        options.pop();
+        assert_eq!(verdict(with_options(&options)), flooded());
+    }
+}

@@ -1,6 +1,7 @@
 //! DHCP for IPv6 (RFC 8415): what a client sends to all servers and relays goes to one alone.
 //!
-//! Only the frame's destination changes. Servers answer by unicast, so that there is no way back to treat.
+//! Only the frame's destination changes. Servers answer by unicast (sections 18.3.9 and 18.3.10): there is no way back
+//! to treat.
 
 use std::net::Ipv6Addr;
 
@@ -64,4 +65,73 @@ fn are_whole(mut rest: &[u8]) -> bool {
         rest = behind;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{
+        ASKER, DHCP6, IP, OWNER, UDP6, altered, extended, flooded, rewritten, solicit, tagged, verdict,
+        verdict_of,
+    };
+    use super::*;
+    use overlay_core::lookup::Verdict;
+
+    /// The golden message with other options.
+    fn with_options(options: &[u8]) -> Vec<u8> {
+        extended(solicit()[..DHCP6 + 4].to_vec(), options)
+    }
+
+    #[test]
+    fn a_clients_message_goes_to_the_server() {
+        assert_eq!(verdict(solicit()), Verdict::Redirect(OWNER));
+        assert_eq!(verdict(tagged(solicit(), &[0x81, 0, 0, 7])), Verdict::Redirect(OWNER));
+        assert_eq!(verdict_of(solicit(), ASKER), flooded());
+    }
+
+    #[test]
+    fn only_what_clients_send_is_treated() {
+        for kind in 0..=255 {
+            let clients = CLIENTS.contains(&kind);
+            assert_eq!(verdict(rewritten(solicit(), DHCP6, &[kind])) != flooded(), clients, "{kind}");
+        }
+    }
+
+    #[test]
+    fn relays_and_servers_messages_go_to_the_group() {
+        assert_eq!(verdict(rewritten(solicit(), UDP6, &[0x02, 0x23])), flooded());
+        assert_eq!(verdict(rewritten(solicit(), UDP6, &[0x02, 0x23, 0x02, 0x22])), flooded());
+    }
+
+    #[test]
+    fn other_groups_are_not_treated() {
+        // All DHCP servers of a site (RFC 8415 section 7.1), and a frame whose group is another than its packet's.
+        let site = [0xff, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 3];
+        assert_eq!(verdict(rewritten(solicit(), IP + 24, &site)), flooded());
+        assert_eq!(verdict(altered(solicit(), 0, &[0x33, 0x33, 0, 1, 0, 3])), flooded());
+        assert_eq!(verdict(altered(solicit(), 0, &[0xff; 6])), flooded());
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_answered_gets_no_proxy() {
+        assert_eq!(verdict(rewritten(solicit(), IP + 8, &[0; 16])), flooded());
+        assert_eq!(verdict(rewritten(solicit(), IP + 8, &[0xff, 2])), flooded());
+    }
+
+    #[test]
+    fn options_fill_the_message_exactly() {
+        let legal: [&[u8]; 3] = [&[], &[0, 14, 0, 0], &[0, 8, 0, 2, 1, 2, 0, 14, 0, 0]];
+        for options in legal {
+            assert_eq!(verdict(with_options(options)), Verdict::Redirect(OWNER), "{options:?}");
+        }
+        let illegal: [&[u8]; 4] = [&[0], &[0, 8, 0], &[0, 8, 0, 2, 1], &[0, 14, 0, 0, 0, 14, 0xff, 0xff]];
+        for options in illegal {
+            assert_eq!(verdict(with_options(options)), flooded(), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn options_may_fill_a_jumbo_frame() {
+        let options = [&[0, 16, 0x22, 0x60][..], &[7; 0x2260]].concat();
+        assert_eq!(verdict(with_options(&options)), Verdict::Redirect(OWNER));
+    }
 }

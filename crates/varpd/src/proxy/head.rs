@@ -32,12 +32,7 @@ impl Head {
 }
 
 /// A frame that answers no other.
-pub(super) fn frame(
-    addresses: [MacAddr; 2],
-    vid: Option<VlanId>,
-    ethertype: u16,
-    payload: &[u8],
-) -> Vec<u8> {
+pub(super) fn frame(addresses: [MacAddr; 2], vid: Option<VlanId>, ethertype: u16, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(ETHERNET_HEADER + VLAN_TAG + payload.len());
     frame.extend(addresses.as_bytes());
     frame.extend(vid.map(Tag::new).as_ref().map_or(&[][..], IntoBytes::as_bytes));

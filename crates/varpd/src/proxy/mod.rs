@@ -123,9 +123,11 @@ enum Wish {
     Nobody,
 }
 
-/// The protocols that have a proxy. Each reads what a frame asks for, when it is one of its own.
-static PROTOCOLS: &[fn(&[u8], &Ethernet) -> Option<Wish>] =
-    &[arp::read, neighbour::read, dhcp4::read, dhcp6::read];
+/// Reads what a frame asks for, when it is one of a protocol's own.
+type Reader = fn(&[u8], &Ethernet) -> Option<Wish>;
+
+/// The protocols that have a proxy.
+static PROTOCOLS: &[Reader] = &[arp::read, neighbour::read, dhcp4::read, dhcp6::read];
 
 impl Conversation {
     /// With a frame as a VNIC sent it, its checksums finished; any octets will do.
@@ -214,9 +216,7 @@ fn ask(wish: Wish, head: Head) -> (State, Step) {
             let query = Query::Resolve { ip: inquiry.ip(), asker: source, vid };
             (State::Resolving(head, inquiry), Step::Ask(query))
         }
-        Wish::Server { v6 } => {
-            (State::Serving(head), Step::Ask(Query::Dhcp { client: source, v6, vid }))
-        }
+        Wish::Server { v6 } => (State::Serving(head), Step::Ask(Query::Dhcp { client: source, v6, vid })),
         Wish::Machine(mac) if head.is_others(mac) => done(Verdict::Redirect(mac)),
         Wish::Machine(_) | Wish::Group => flood(&head, false),
         Wish::Nobody => done(Verdict::Absent),

@@ -37,8 +37,8 @@ const TARGET_LINK_LAYER: u8 = 2;
 /// one has no effect, for only a router advertisement makes a default route (section 6.3.4). So it is set.
 const ROUTER: u8 = 0x80;
 const SOLICITED: u8 = 0x40;
-/// What a cache has is replaced. Proxies leave it clear as RFC 4861 section 7.2.4 means them, which advertise an
-/// address of their own; here it is the owner's, and the plugin is certain of it.
+/// What a cache has is replaced. A proxy as RFC 4861 section 7.2.4 means it leaves that clear, because it advertises an
+/// address of its own in the owner's place; here it is the owner's, and the plugin is certain of it.
 const OVERRIDE: u8 = 0x20;
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -256,9 +256,193 @@ pub(super) fn group_mac(group: Ipv6Addr) -> MacAddr {
 
 /// The sum over the pseudo-header (RFC 8200 section 8.1) and a message with addresses as in the header.
 fn sum(addresses: &[u8], message: &[u8]) -> Sum {
-    Sum::default()
-        .plus(addresses)
-        .plus_word(message.len() as u16)
-        .plus_word(u16::from(ICMPV6))
-        .plus(message)
+    Sum::default().plus(addresses).plus_word(message.len() as u16).plus_word(u16::from(ICMPV6)).plus(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{
+        ASKER, ICMP6, IP, ND_OPTIONS, OWNER, TARGET, advertisement, advertisement_to_all, altered, detection,
+        extended, flooded, refreshed, rewritten, router_solicitation, solicitation, tagged, verdict,
+        verdict_of,
+    };
+    use super::*;
+    use overlay_core::lookup::{Octets, Verdict};
+
+    const SOURCE: usize = IP + 8;
+    const DESTINATION: usize = IP + 24;
+
+    fn reply(frame: Vec<u8>) -> Verdict {
+        Verdict::Reply(Octets(frame))
+    }
+
+    /// A solicitation for another address, to that address's group or to one that is given.
+    fn for_target(target: Ipv6Addr, group: Ipv6Addr) -> Vec<u8> {
+        let frame = altered(solicitation(), TARGET, &target.octets());
+        rewritten(altered(frame, 0, &group_mac(group).0), DESTINATION, &group.octets())
+    }
+
+    #[test]
+    fn a_solicitation_is_answered_as_its_owner_would() {
+        assert_eq!(verdict(solicitation()), reply(advertisement()));
+    }
+
+    #[test]
+    fn a_solicitation_of_the_askers_own_address_goes_to_the_group() {
+        assert_eq!(verdict_of(solicitation(), ASKER), flooded());
+        assert_eq!(verdict_of(detection(), ASKER), flooded());
+    }
+
+    #[test]
+    fn detection_of_anothers_address_is_answered_to_all_nodes() {
+        assert_eq!(verdict(detection()), reply(advertisement_to_all()));
+    }
+
+    #[test]
+    fn a_nonce_is_no_link_layer_address() {
+        // RFC 7527 section 4: enhanced duplicate address detection.
+        let nonce = extended(detection(), &[14, 1, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(verdict(nonce), reply(advertisement_to_all()));
+    }
+
+    #[test]
+    fn tags_and_their_priorities_are_the_advertisements_too() {
+        let single: &[u8] = &[0x81, 0, 0xa0, 7];
+        let double: &[u8] = &[0x88, 0xa8, 0x20, 9, 0x81, 0, 0x00, 7];
+        for tags in [single, double] {
+            assert_eq!(verdict(tagged(solicitation(), tags)), reply(tagged(advertisement(), tags)));
+            assert_eq!(verdict(tagged(detection(), tags)), reply(tagged(advertisement_to_all(), tags)));
+        }
+    }
+
+    #[test]
+    fn padding_is_no_part_of_a_solicitation() {
+        let mut frame = solicitation();
+        frame.extend([0xee; 9]);
+        assert_eq!(verdict(frame), reply(advertisement()));
+    }
+
+    #[test]
+    fn a_jumbo_solicitation_is_answered_like_any_other() {
+        let options = [14, 1, 1, 2, 3, 4, 5, 6].repeat(1_100);
+        assert_eq!(verdict(extended(solicitation(), &options)), reply(advertisement()));
+    }
+
+    #[test]
+    fn every_kind_is_checked_as_its_receivers_would() {
+        for frame in [solicitation(), detection(), router_solicitation(), advertisement_to_all()] {
+            assert_ne!(verdict(frame.clone()), Verdict::Absent);
+            assert_eq!(verdict(altered(frame.clone(), IP + 7, &[254])), Verdict::Absent);
+            assert_eq!(verdict(rewritten(frame.clone(), ICMP6 + 1, &[1])), Verdict::Absent);
+            assert_eq!(verdict(altered(frame.clone(), ICMP6 + 2, &[0, 0])), Verdict::Absent);
+            assert_eq!(verdict(extended(frame.clone(), &[9, 0, 0, 0, 0, 0, 0, 0])), Verdict::Absent);
+            assert_eq!(verdict(extended(frame.clone(), &[9, 2, 0, 0, 0, 0, 0, 0])), Verdict::Absent);
+            assert_eq!(verdict(extended(frame, &[9])), Verdict::Absent);
+        }
+    }
+
+    #[test]
+    fn a_message_is_as_long_as_its_kind_demands() {
+        for (kind, len) in [(133, 8), (134, 16), (135, 24), (136, 24), (137, 40)] {
+            for (payload, whole) in [(len - 4, false), (len - 1, false), (len, true)] {
+                let mut frame = detection()[..ICMP6].to_vec();
+                frame.resize(ICMP6 + payload, 0x20);
+                frame[ICMP6..ICMP6 + 4].copy_from_slice(&[kind, 0, 0, 0]);
+                let verdict = verdict(extended(frame, &[]));
+                assert_eq!(verdict != Verdict::Absent, whole, "{kind} with {payload} octets");
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_tells_goes_to_the_group() {
+        assert_eq!(verdict(router_solicitation()), flooded());
+        assert_eq!(verdict(advertisement_to_all()), flooded());
+        // An echo request is no neighbour discovery, and nobody's checks are made.
+        assert_eq!(verdict(altered(solicitation(), ICMP6, &[128])), flooded());
+    }
+
+    #[test]
+    fn a_multicast_target_must_be_discarded() {
+        let frame = for_target(ALL_NODES, solicited_node(ALL_NODES));
+        assert_eq!(verdict(frame), Verdict::Absent);
+    }
+
+    #[test]
+    fn detection_has_no_link_layer_address_and_a_solicited_node_group() {
+        let named = extended(detection(), &[1, 1, 2, 8, 0x20, 0, 0, 1]);
+        assert_eq!(verdict(named), Verdict::Absent);
+        let mac = altered(detection(), 0, &group_mac(ALL_NODES).0);
+        assert_eq!(verdict(rewritten(mac, DESTINATION, &ALL_NODES.octets())), Verdict::Absent);
+    }
+
+    #[test]
+    fn a_target_that_is_no_nodes_is_not_asked_for() {
+        for target in ["::", "::1", "::ffff:192.0.2.1"] {
+            let target: Ipv6Addr = target.parse().unwrap();
+            assert_eq!(verdict(for_target(target, solicited_node(target))), flooded(), "{target}");
+        }
+    }
+
+    #[test]
+    fn the_group_suits_the_target() {
+        let target: Ipv6Addr = "2001:db8::2".parse().unwrap();
+        for (group, answered) in [
+            ("ff02::1:ff00:2", true),
+            ("ff02::1", true),
+            ("ff02::1:ff00:3", false),
+            ("ff05::1", false),
+            ("2001:db8::2", false),
+        ] {
+            let verdict = verdict(for_target(target, group.parse().unwrap()));
+            assert_eq!(verdict == reply(advertisement()), answered, "{group}");
+            assert_eq!(verdict == flooded(), !answered, "{group}");
+        }
+    }
+
+    #[test]
+    fn the_frames_group_is_the_packets() {
+        for mac in [[0x33, 0x33, 0xff, 0, 0, 3], [0xff; 6], [1, 0, 0x5e, 0, 0, 2]] {
+            assert_eq!(verdict(altered(solicitation(), 0, &mac)), flooded(), "{mac:x?}");
+        }
+    }
+
+    #[test]
+    fn a_sender_that_is_not_the_frames_gets_no_answer() {
+        let anothers = rewritten(solicitation(), ND_OPTIONS + 2, &OWNER.0);
+        assert_eq!(verdict(anothers), flooded());
+        let two = extended(solicitation(), &[1, 1, 2, 8, 0x20, 0, 0, 2]);
+        assert_eq!(verdict(two), flooded());
+        let none = rewritten(solicitation(), ND_OPTIONS, &[14]);
+        assert_eq!(verdict(none), flooded());
+        let long = extended(solicitation()[..ND_OPTIONS].to_vec(), &[[1, 2].as_slice(), &[0; 14]].concat());
+        assert_eq!(verdict(long), flooded());
+    }
+
+    #[test]
+    fn a_source_that_is_no_nodes_gets_no_answer() {
+        for source in ["::1", "ff02::1", "::ffff:192.0.2.1"] {
+            let source: Ipv6Addr = source.parse().unwrap();
+            assert_eq!(verdict(rewritten(solicitation(), SOURCE, &source.octets())), flooded(), "{source}");
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_extension_headers_goes_to_the_group() {
+        // Hop-by-hop options of 8 octets, then the solicitation (RFC 8200 section 4.3).
+        let mut frame = solicitation();
+        frame.splice(ICMP6..ICMP6, [58, 0, 1, 4, 0, 0, 0, 0]);
+        frame[IP + 5] += 8;
+        frame[IP + 6] = 0;
+        assert_eq!(verdict(frame), flooded());
+    }
+
+    #[test]
+    fn an_announcement_is_the_rfcs() {
+        let ip = "2001:db8::2".parse().unwrap();
+        assert_eq!(announcement(ip, OWNER, None), advertisement_to_all());
+        let tagged = tagged(advertisement_to_all(), &[0x81, 0, 0, 7]);
+        assert_eq!(announcement(ip, OWNER, VlanId::new(7).ok()), tagged);
+        assert_eq!(refreshed(advertisement_to_all()), advertisement_to_all());
+    }
 }
