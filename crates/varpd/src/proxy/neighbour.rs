@@ -358,6 +358,8 @@ mod tests {
     fn what_only_tells_goes_to_the_group() {
         assert_eq!(verdict(router_solicitation()), flooded());
         assert_eq!(verdict(advertisement_to_all()), flooded());
+        // All of a solicitation but its kind.
+        assert_eq!(verdict(rewritten(solicitation(), ICMP6, &[136])), flooded());
         // An echo request is no neighbour discovery, and nobody's checks are made.
         assert_eq!(verdict(altered(solicitation(), ICMP6, &[128])), flooded());
     }
@@ -415,7 +417,9 @@ mod tests {
         assert_eq!(verdict(two), flooded());
         let none = rewritten(solicitation(), ND_OPTIONS, &[14]);
         assert_eq!(verdict(none), flooded());
-        let long = extended(solicitation()[..ND_OPTIONS].to_vec(), &[[1, 2].as_slice(), &[0; 14]].concat());
+        // Of 16 octets, whose first are the right ones.
+        let long = [&[1, 2][..], &ASKER.0, &[0; 8]].concat();
+        let long = extended(solicitation()[..ND_OPTIONS].to_vec(), &long);
         assert_eq!(verdict(long), flooded());
     }
 
