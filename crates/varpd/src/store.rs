@@ -1,5 +1,8 @@
-//! What is written down of instances: one JSON file each, named by the instance's number.
+//! What is written down of instances: one JSON file each, named by the instance's number and its overlay's link, so
+//! that whose it was is known even of a file that cannot be read any more.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,10 +16,13 @@ use serde::{Deserialize, Serialize};
 /// The highest number of an instance (illumos: the id space 1 to 2^31 - 1).
 pub const ID_MAX: u32 = i32::MAX as u32;
 
+/// What a message about a record that was set aside begins with.
+const RECORD: &str = "the record of its search plugin's instance";
+
 /// What is written down of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Its number, which is also the file's name.
+    /// Its number, with which the file's name begins.
     pub instance: u32,
     /// The overlay it is for.
     pub link: LinkId,
@@ -67,36 +73,41 @@ impl Store {
     /// # Errors
     /// The system refuses; the old record, if any, is then still there.
     pub fn save(&self, record: &Record, temporary: bool) -> Result<(), ControlError> {
-        let saved = self.dir(temporary).save(&record.instance.to_string(), record);
-        saved.map_err(|error| self.failed("write", record.instance, temporary, &error))
+        let (id, dir) = (record.instance, self.dir(temporary));
+        let saved = dir.save(&Name::of(id, record.link).to_string(), record);
+        saved.map_err(|error| self.failed("write", id, temporary, &error))?;
+        // Where it stays it is taken for what it is at the next start.
+        let _ = dir.remove(&Name::old(id).to_string());
+        Ok(())
     }
 
     /// Removes a record, if it is there.
     ///
     /// # Errors
     /// The system refuses; the record then stays.
-    pub fn remove(&self, id: u32, temporary: bool) -> Result<(), ControlError> {
-        let removed = self.dir(temporary).remove(&id.to_string());
+    pub fn remove(&self, id: u32, link: LinkId, temporary: bool) -> Result<(), ControlError> {
+        let dir = self.dir(temporary);
+        let removed = dir.remove(&Name::old(id).to_string());
+        let removed = removed.and_then(|()| dir.remove(&Name::of(id, link).to_string()));
         removed.map_err(|error| self.failed("remove", id, temporary, &error))
     }
 
     /// Hands every record over, by number. What cannot be read, or is not accepted, is set aside with a log
-    /// line. Gives the highest number that a file has, be it good or bad: none may be given out again while
-    /// its file is there.
+    /// line.
     ///
     /// # Errors
     /// A directory cannot be read.
     pub fn load(
         &self,
         mut accept: impl FnMut(Record, bool) -> Result<(), String>,
-    ) -> Result<u32, StoreError> {
-        let mut highest = 0;
+    ) -> Result<Found, StoreError> {
+        let mut found = Found::default();
         for temporary in [false, true] {
             let path = self.paths.records(Daemon::Varpd, temporary);
-            let loaded = self.load_from(temporary, &path, &mut accept);
-            highest = highest.max(loaded.map_err(|error| StoreError { path, error })?);
+            let loaded = self.load_from(temporary, &path, &mut accept, &mut found);
+            loaded.map_err(|error| StoreError { path, error })?;
         }
-        Ok(highest)
+        Ok(found)
     }
 
     fn load_from(
@@ -104,17 +115,26 @@ impl Store {
         temporary: bool,
         path: &Path,
         accept: &mut impl FnMut(Record, bool) -> Result<(), String>,
-    ) -> io::Result<u32> {
-        let highest = highest_number(path)?;
-        let Loaded { mut good, bad } = self.dir(temporary).load::<Record>()?;
-        bad.iter().for_each(report);
-        good.sort_by_key(|(_, record)| record.instance);
+        found: &mut Found,
+    ) -> io::Result<()> {
+        found.look_around(path)?;
+        let dir = self.dir(temporary);
+        let Loaded { mut good, bad } = dir.load::<Record>()?;
+        bad.iter().for_each(|bad| found.set_aside(bad));
+        good.sort_by_key(|(name, record)| (record.instance, *name == Name::old(record.instance).to_string()));
+        let mut last = None;
         for (name, record) in good {
-            if let Err(reason) = named(&name, &record).and_then(|()| accept(record, temporary)) {
-                report(&self.dir(temporary).set_aside(name, reason));
+            let this = (record.instance, record.link);
+            if last == Some(this) {
+                // A crash came between writing it under its new name and removing it under the old one.
+                let _ = dir.remove(&name);
+            } else if let Err(reason) = named(&name, &record).and_then(|()| accept(record, temporary)) {
+                found.set_aside(&dir.set_aside(name, reason));
+            } else {
+                last = Some(this);
             }
         }
-        Ok(highest)
+        Ok(())
     }
 
     fn dir(&self, temporary: bool) -> &RecordDir {
@@ -129,32 +149,88 @@ impl Store {
     }
 }
 
+/// What else there is beside the records that were handed over.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The highest number that a file has, be it good or bad: none may be given out again while its file is there.
+    pub highest: u32,
+    /// Of each link whose record was set aside, now or earlier: where it is and what is wrong with it, for people.
+    pub set_aside: HashMap<LinkId, String>,
+}
+
+impl Found {
+    /// Takes in the names of all files, and what was set aside earlier.
+    fn look_around(&mut self, path: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(path)? {
+            let path = entry?.path();
+            let Some(name) = path.file_stem().and_then(|stem| Name::parse(stem.to_str()?)) else {
+                continue;
+            };
+            self.highest = self.highest.max(name.instance);
+            if let (Some(link), true) = (name.link, path.extension().is_some_and(|suffix| suffix == "bad")) {
+                let message = format!("{RECORD} was set aside earlier as {}", path.display());
+                self.set_aside.insert(link, message);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_aside(&mut self, bad: &BadRecord) {
+        // The directory may not be writable; then it is where it was.
+        let unmoved = || bad.set_aside.with_file_name(format!("{}.json", bad.name));
+        let place = if bad.set_aside.exists() { bad.set_aside.clone() } else { unmoved() };
+        let message = format!("{RECORD} is set aside as {}: {}", place.display(), bad.reason);
+        tracing::error!("instance {}: {message}", bad.name);
+        if let Some(link) = Name::parse(&bad.name).and_then(|name| name.link) {
+            self.set_aside.insert(link, message);
+        }
+    }
+}
+
+/// What the file of a record is named by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Name {
+    instance: u32,
+    /// Old names do not have it.
+    link: Option<LinkId>,
+}
+
+impl Name {
+    const fn of(instance: u32, link: LinkId) -> Self {
+        Self { instance, link: Some(link) }
+    }
+
+    const fn old(instance: u32) -> Self {
+        Self { instance, link: None }
+    }
+
+    /// From a name without its ending; what was set aside more than once has one more number, which is not looked at.
+    fn parse(text: &str) -> Option<Self> {
+        let mut pieces = text.split('.');
+        let instance = pieces.next()?.parse().ok().filter(|id| (1..=ID_MAX).contains(id))?;
+        let link = pieces.next().and_then(|piece| piece.parse().ok()).map(LinkId);
+        Some(Self { instance, link })
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.link {
+            Some(link) => write!(out, "{}.{link}", self.instance),
+            None => write!(out, "{}", self.instance),
+        }
+    }
+}
+
 fn named(name: &str, record: &Record) -> Result<(), String> {
-    let id = record.instance;
+    let (id, link) = (record.instance, record.link);
     if !(1..=ID_MAX).contains(&id) {
         return Err(format!("{id} is no number of an instance"));
     }
-    if id.to_string() == name { Ok(()) } else { Err(format!("it is the record of instance {id}")) }
-}
-
-fn report(bad: &BadRecord) {
-    tracing::error!(
-        "the record of instance {} is set aside as {}: {}",
-        bad.name,
-        bad.set_aside.display(),
-        bad.reason
-    );
-}
-
-/// The highest number that a file of any kind is named by.
-fn highest_number(path: &Path) -> io::Result<u32> {
-    let mut highest = 0;
-    for entry in fs::read_dir(path)? {
-        let path = entry?.path();
-        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
-        highest = highest.max(number.filter(|number| *number <= ID_MAX).unwrap_or(0));
+    if [Name::old(id), Name::of(id, link)].iter().any(|one| one.to_string() == name) {
+        return Ok(());
     }
-    Ok(highest)
+    Err(format!("it is the record of instance {id} for link {link}"))
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 //! A frame becomes a [`Conversation`] with the plugin: which questions it is asked, one after the other, and what
 //! becomes of the frame in the end.
 
+use std::net::IpAddr;
+
 use overlay_core::lookup::{Octets, Verdict};
+use overlay_core::types::{MacAddr, VlanId};
 use overlay_core::wire::Ethernet;
 
 use crate::plugins::interface::{Finding, Query};
@@ -47,4 +50,9 @@ impl Conversation {
 fn group(ethernet: &Ethernet) -> Query {
     let Ethernet { destination, source, vid, .. } = *ethernet;
     Query::Target { mac: destination, source, vid }
+}
+
+/// PLACEHOLDER until the proxies are there: the unsolicited frame that tells of an address.
+pub fn announcement(_ip: IpAddr, _mac: MacAddr, _vid: Option<VlanId>) -> Octets {
+    Octets::default()
 }
