@@ -238,11 +238,17 @@ mod tests {
     use super::*;
     use crate::scratch::Scratch;
     use std::num::NonZeroU32;
+    use std::os::unix::fs::PermissionsExt;
 
+    fn link(id: u32) -> LinkId {
+        LinkId(NonZeroU32::new(id).unwrap())
+    }
+
+    /// Of instance `id` for a link with ten times that number.
     fn record(id: u32) -> Record {
         Record {
             instance: id,
-            link: LinkId(NonZeroU32::new(id).unwrap()),
+            link: link(id * 10),
             vnetid: VnetId::new(23).ok(),
             plugin: "direct".into(),
             properties: vec![Assignment::new("direct/dest_port", "4789")],
@@ -250,80 +256,143 @@ mod tests {
         }
     }
 
-    fn load(store: &Store) -> (Vec<(Record, bool)>, u32) {
+    fn store(scratch: &Scratch) -> Store {
+        Store::open(&scratch.paths()).unwrap()
+    }
+
+    fn load(store: &Store) -> (Vec<(Record, bool)>, Found) {
         let mut records = Vec::new();
-        let highest = store.load(|record, temporary| {
+        let found = store.load(|record, temporary| {
             records.push((record, temporary));
             Ok(())
         });
-        (records, highest.unwrap())
+        (records, found.unwrap())
     }
 
     #[test]
     fn records_come_back_by_number_from_where_they_were_written() {
         let scratch = Scratch::new();
-        let store = Store::open(&scratch.paths()).unwrap();
+        let store = store(&scratch);
         for (id, temporary) in [(10, false), (9, false), (3, true)] {
             store.save(&record(id), temporary).unwrap();
         }
-        let expected = vec![(record(9), false), (record(10), false), (record(3), true)];
-        assert_eq!(load(&store), (expected, 10));
-        store.remove(10, false).unwrap();
-        assert_eq!(load(&store).1, 9);
+        let (records, found) = load(&store);
+        assert_eq!(records, vec![(record(9), false), (record(10), false), (record(3), true)]);
+        assert_eq!((found.highest, found.set_aside.len()), (10, 0));
+        store.remove(10, link(100), false).unwrap();
+        assert_eq!(load(&store).1.highest, 9);
     }
 
     #[test]
-    fn a_record_truncated_at_any_length_is_set_aside_and_its_number_not_given_out() {
+    fn a_record_truncated_at_any_length_is_set_aside_and_its_overlay_and_number_are_known() {
         let scratch = Scratch::new();
-        let store = Store::open(&scratch.paths()).unwrap();
+        let store = store(&scratch);
         store.save(&record(7), false).unwrap();
         store.save(&record(1), false).unwrap();
-        let file = scratch.record(7, false);
+        let file = scratch.record(7, 70, false);
         let whole = fs::read(&file).unwrap();
         // The last two octets are the closing brace and the newline after it.
         for len in 0..whole.len() - 1 {
             fs::write(&file, &whole[..len]).unwrap();
-            assert_eq!(load(&store), (vec![(record(1), false)], 7), "at {len}");
+            let (records, found) = load(&store);
+            assert_eq!((records, found.highest), (vec![(record(1), false)], 7), "at {len}");
+            let said = &found.set_aside[&link(70)];
+            assert!(said.contains("/varpd/7.70.") && said.contains(".bad: EOF while parsing"), "{said}");
             assert!(file.with_extension("bad").exists() && !file.exists());
         }
-        assert_eq!(load(&store).1, 7);
+        let (_, found) = load(&store);
+        assert_eq!(found.highest, 7);
+        assert!(found.set_aside[&link(70)].contains("was set aside earlier as "));
+    }
+
+    #[test]
+    fn a_record_under_its_old_name_is_read_and_renamed_when_it_is_saved() {
+        let scratch = Scratch::new();
+        let store = store(&scratch);
+        store.save(&record(7), false).unwrap();
+        let (new, old) = (scratch.record(7, 70, false), scratch.old_record(7, false));
+        fs::rename(&new, &old).unwrap();
+        assert_eq!(load(&store).0, [(record(7), false)]);
+        store.save(&record(7), false).unwrap();
+        assert!(new.exists() && !old.exists());
+        fs::rename(&new, &old).unwrap();
+        store.remove(7, link(70), false).unwrap();
+        assert!(!old.exists());
+    }
+
+    #[test]
+    fn of_a_record_under_both_names_the_newer_one_counts() {
+        let scratch = Scratch::new();
+        let store = store(&scratch);
+        store.save(&record(7), false).unwrap();
+        let (new, old) = (scratch.record(7, 70, false), scratch.old_record(7, false));
+        fs::rename(&new, &old).unwrap();
+        let newer = Record { activated: false, ..record(7) };
+        store.save(&newer, false).unwrap();
+        fs::write(&old, fs::read_to_string(&new).unwrap().replace("false", "true")).unwrap();
+        assert_eq!(load(&store).0, [(newer, false)]);
+        assert!(new.exists() && !old.exists());
     }
 
     #[test]
     fn a_record_under_another_name_is_set_aside() {
         let scratch = Scratch::new();
-        let store = Store::open(&scratch.paths()).unwrap();
-        store.save(&record(7), false).unwrap();
-        fs::rename(scratch.record(7, false), scratch.record(8, false)).unwrap();
-        assert_eq!(load(&store), (vec![], 8));
-        assert!(scratch.record(8, false).with_extension("bad").exists());
+        let store = store(&scratch);
+        for (id, other, at) in [(8, 70, 70), (7, 71, 71)] {
+            store.save(&record(7), false).unwrap();
+            let name = scratch.record(id, other, false);
+            fs::rename(scratch.record(7, 70, false), &name).unwrap();
+            let (records, found) = load(&store);
+            assert!(records.is_empty() && name.with_extension("bad").exists());
+            assert!(found.set_aside[&link(at)].ends_with("it is the record of instance 7 for link 70"));
+        }
     }
 
     #[test]
     fn numbers_outside_the_id_space_are_set_aside() {
         let scratch = Scratch::new();
-        let store = Store::open(&scratch.paths()).unwrap();
-        store.save(&record(ID_MAX + 1), false).unwrap();
-        assert_eq!(load(&store), (vec![], 0));
+        let store = store(&scratch);
+        for instance in [0, ID_MAX + 1] {
+            store.save(&Record { instance, ..record(1) }, false).unwrap();
+        }
+        let (records, found) = load(&store);
+        assert_eq!((records, found.highest), (vec![], 0));
     }
 
     #[test]
     fn a_record_that_is_not_accepted_is_set_aside_alone() {
         let scratch = Scratch::new();
-        let store = Store::open(&scratch.paths()).unwrap();
+        let store = store(&scratch);
         store.save(&record(1), false).unwrap();
         store.save(&record(2), true).unwrap();
-        let refuse = |_, temporary| if temporary { Err("no".to_owned()) } else { Ok(()) };
-        store.load(refuse).unwrap();
+        let found = store.load(|_, temporary| if temporary { Err("no".to_owned()) } else { Ok(()) }).unwrap();
+        assert!(found.set_aside[&link(20)].ends_with("/run/varpd/2.20.bad: no"), "{found:?}");
         assert_eq!(load(&store).0, vec![(record(1), false)]);
     }
 
     #[test]
     fn a_directory_that_is_gone_is_named_in_the_error() {
         let scratch = Scratch::new();
-        let store = Store::open(&scratch.paths()).unwrap();
-        fs::remove_dir_all(scratch.record(1, false).parent().unwrap()).unwrap();
+        let store = store(&scratch);
+        fs::remove_dir_all(scratch.record(1, 1, false).parent().unwrap()).unwrap();
         let error = store.save(&record(1), false).unwrap_err();
         assert!(error.message.contains("/state/varpd: "), "{error}");
+    }
+
+    #[test]
+    fn a_bad_record_in_a_directory_that_cannot_be_written_stays_where_it_is() {
+        let scratch = Scratch::new();
+        let store = store(&scratch);
+        let file = scratch.record(7, 70, false);
+        let directory = file.parent().unwrap();
+        fs::write(&file, "{").unwrap();
+        let allow = |mode| fs::set_permissions(directory, fs::Permissions::from_mode(mode)).unwrap();
+        allow(0o500);
+        let (_, found) = load(&store);
+        allow(0o700);
+        // Root writes anywhere.
+        if file.exists() {
+            assert!(found.set_aside[&link(70)].contains("/7.70.json: "), "{found:?}");
+        }
     }
 }

@@ -107,6 +107,16 @@ struct Instance {
     script: Script,
 }
 
+impl Instance {
+    fn beginning(&self) -> Option<Action> {
+        match &*self.start {
+            "ready" => Some(Action::Ready),
+            "wait" => None,
+            reason => Some(Action::Degrade(reason.to_owned())),
+        }
+    }
+}
+
 impl Lookup for Instance {
     fn target(&self) -> TargetMode {
         TargetMode::Dynamic
@@ -124,15 +134,11 @@ impl Lookup for Instance {
                 actions.extend(inner.known.clone().map(|finding| Action::Answer(ticket, finding)));
                 inner.asked.push((ticket, query));
             }
-            event => inner.heard.push((self.number, format!("{event:?}"))),
-        }
-        if let Some(last) = inner.heard.last()
-            && *last == (self.number, "Started".to_owned())
-        {
-            match &*self.start {
-                "ready" => actions.push(Action::Ready),
-                "wait" => {}
-                reason => actions.push(Action::Degrade(reason.to_owned())),
+            event => {
+                inner.heard.push((self.number, format!("{event:?}")));
+                if matches!(event, Event::Started) {
+                    actions.extend(self.beginning());
+                }
             }
         }
         actions.extend(inner.due.remove(&self.number).into_iter().flatten());
