@@ -42,7 +42,9 @@ pub fn drop_root(records: &[PathBuf]) -> Result<(), PrivilegeError> {
         return Ok(());
     }
     let (Some(user), Some(group)) = (User::from_name(NAME)?, Group::from_name(NAME)?) else {
-        tracing::warn!("going on as root: there is no user and group {NAME} (useradd --system --user-group {NAME})");
+        tracing::warn!(
+            "going on as root: there is no user and group {NAME} (useradd --system --user-group {NAME})"
+        );
         return Ok(());
     };
     for directory in records {

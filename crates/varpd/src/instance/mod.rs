@@ -6,9 +6,7 @@ mod life;
 use std::sync::Arc;
 
 use overlay_core::property::{Assignment, Kind, Possible, Properties, PropertySpec};
-use overlay_core::protocol::{
-    Association, ControlError, ErrorCode, InstanceInfo, PropertyValue, Response,
-};
+use overlay_core::protocol::{Association, ControlError, ErrorCode, InstanceInfo, PropertyValue, Response};
 use overlay_core::types::{LinkId, VnetId};
 
 use crate::message::Answer;

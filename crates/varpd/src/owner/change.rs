@@ -7,9 +7,7 @@ use overlay_core::types::LinkId;
 
 use super::Owner;
 use super::link::Asked;
-use crate::instance::{
-    Action, Change, ChangeEvent, Changed, Event, Instance, Phase, State, Step, on_change,
-};
+use crate::instance::{Action, Change, ChangeEvent, Changed, Event, Instance, Phase, State, Step, on_change};
 use crate::message::Answer;
 use crate::search::{Outcome, Search};
 

@@ -182,7 +182,9 @@ impl Owner {
 
     /// Says of the overlays whose records were set aside where those are.
     fn degrade_all(&mut self, overlays: &[LinkId]) {
-        for link in overlays.iter().copied().filter(|link| self.table.of_link(*link).is_none()).collect::<Vec<_>>() {
+        for link in
+            overlays.iter().copied().filter(|link| self.table.of_link(*link).is_none()).collect::<Vec<_>>()
+        {
             if let Some(message) = self.set_aside.get(&link).cloned() {
                 self.call(Request::Degrade { link, message });
             }

@@ -13,6 +13,9 @@ use crate::plugins::interface::{Event, Io, IoAction, IoEvent, IoEvents};
 use crate::plugins::{Lookup, Plugin, Registry};
 use crate::search::{Outcome, Search};
 
+/// Why an overlay is degraded whose plugin has lost what carries out its I/O.
+const ENDED: &str = "its search plugin has ended for no known reason; restart varpd";
+
 /// What a search is to its instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -78,7 +81,7 @@ impl Owner {
     pub(super) fn io_event(&mut self, id: u32, generation: u64, event: Option<IoEvent>) {
         self.drive(id, generation, |search, now, outcomes| match event {
             Some(event) => search.on_event(Event::Io(event), now, outcomes),
-            None => outcomes.push(Outcome::Degrade("its search plugin has ended for no known reason".to_owned())),
+            None => outcomes.push(Outcome::Degrade(ENDED.to_owned())),
         });
     }
 
@@ -154,7 +157,8 @@ impl Owner {
     fn generations(&self, id: u32) -> Vec<u64> {
         let instance = self.table.instance(id);
         let search = instance.and_then(|instance| instance.search.as_ref());
-        let candidate = instance.and_then(|instance| instance.change.as_ref()).map(|change| &change.candidate);
+        let candidate =
+            instance.and_then(|instance| instance.change.as_ref()).map(|change| &change.candidate);
         search.into_iter().chain(candidate).map(|search| search.generation).collect()
     }
 }
@@ -193,4 +197,58 @@ fn spawn(io: Box<dyn Io>, reporter: Reporter) -> UnboundedSender<IoAction> {
         io.run(to_do, events).await;
     });
     actions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc::UnboundedReceiver;
+
+    use crate::plugins::interface::IoEvent;
+
+    /// Reports once for each action, until it is to panic.
+    struct Echo {
+        actions_left: usize,
+    }
+
+    impl Io for Echo {
+        fn run(
+            mut self: Box<Self>,
+            mut actions: UnboundedReceiver<IoAction>,
+            events: IoEvents,
+        ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+            Box::pin(async move {
+                while actions.recv().await.is_some() {
+                    self.actions_left = self.actions_left.checked_sub(1).expect("it has had enough");
+                    assert!(events.report(IoEvent::Twin));
+                }
+            })
+        }
+    }
+
+    /// What the owner hears of two actions, as whether it is an event or the end.
+    async fn heard(actions_left: usize) -> Vec<bool> {
+        let (owner, mut messages) = unbounded_channel();
+        let actions = spawn(Box::new(Echo { actions_left }), Reporter { id: 1, generation: 2, owner });
+        for _ in 0..2 {
+            actions.send(IoAction::Twin).unwrap();
+        }
+        drop(actions);
+        let mut heard = Vec::new();
+        while let Some(message) = messages.recv().await {
+            let Message::Io { instance: 1, generation: 2, event } = message else { panic!() };
+            heard.push(event.is_some());
+        }
+        heard
+    }
+
+    #[tokio::test]
+    async fn an_io_reports_until_its_actions_end() {
+        assert_eq!(heard(2).await, [true, true, false]);
+    }
+
+    #[tokio::test]
+    async fn the_end_of_an_io_is_heard_though_it_panics() {
+        assert_eq!(heard(1).await, [true, false]);
+    }
 }

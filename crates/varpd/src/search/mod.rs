@@ -10,8 +10,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::plugins::Lookup;
 use crate::plugins::interface::{Action, Event, Finding, IoAction, News, Query, Ticket};
 use crate::proxy::{self, Conversation, Step};
-use pending::{Pending, Purpose};
 pub use pending::{PATIENCE, PENDING_MAX};
+use pending::{Pending, Purpose};
 
 /// Milliseconds within which an instance is to become ready, or says why not. A client of ours waits 10 s.
 pub const START_MAX: u64 = 8_000;

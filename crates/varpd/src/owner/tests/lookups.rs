@@ -63,7 +63,10 @@ fn a_question_is_answered_once_whatever_the_plugin_says() {
     let mut bench = bench();
     bench.look_up(vec![target(1, 1)]);
     let (ticket, _) = bench.script.asked()[0];
-    answer(&mut bench, [(ticket, Finding::Mac(mac(3))), (ticket, Finding::Absent), (Ticket(99), Finding::Absent)]);
+    answer(
+        &mut bench,
+        [(ticket, Finding::Mac(mac(3))), (ticket, Finding::Absent), (Ticket(99), Finding::Absent)],
+    );
     assert_eq!(bench.answers(), [told(1, About::Mac(mac(1)), Verdict::Unknown)]);
 }
 

@@ -123,12 +123,7 @@ impl Bench {
         self.create_of(id, "twin", vec![Assignment::new("twin/start", start)]).unwrap()
     }
 
-    fn create_of(
-        &mut self,
-        id: u32,
-        plugin: &str,
-        properties: Vec<Assignment>,
-    ) -> Result<u32, ControlError> {
+    fn create_of(&mut self, id: u32, plugin: &str, properties: Vec<Assignment>) -> Result<u32, ControlError> {
         let (link, vnetid, plugin) = (link(id), VnetId::new(23).unwrap(), plugin.into());
         let request = Request::CreateInstance { link, vnetid, plugin, properties, temporary: false };
         match self.answer(request)? {
