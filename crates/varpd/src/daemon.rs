@@ -1,6 +1,9 @@
-//! The daemon as a whole: takes its place, restores its instances, and runs its tasks until told to stop.
+//! The daemon as a whole: takes its place, gives up root's rights, restores its instances, and runs its tasks until
+//! told to stop.
 
 use std::io;
+use std::os::unix;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -9,7 +12,10 @@ use tokio::net::UnixListener;
 use tokio::sync::{Notify, mpsc};
 
 use crate::driver::Driver;
+use crate::message::Message;
 use crate::owner::Owner;
+use crate::plugins::{Plugin, Registry};
+use crate::privileges::{PrivilegeError, drop_root};
 use crate::server::{CONNECTIONS_MAX, Server};
 use crate::store::{Store, StoreError};
 
@@ -18,6 +24,9 @@ const INBOX: usize = 256;
 
 /// Descriptors for everything but clients.
 const DESCRIPTORS_BESIDE: u64 = 256;
+
+/// Where plugins are looked for when it is not said: those of `make install`, and those of packages.
+const PLUGIN_DIRS: [&str; 2] = ["/usr/local/lib/overlay/plugins", "/usr/lib/overlay/plugins"];
 
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -28,37 +37,114 @@ pub enum StartError {
     /// The records cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Root's rights cannot be given up.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
     /// The control socket cannot be waited on.
     #[error("cannot wait on the control socket: {0}")]
     Listen(#[from] io::Error),
 }
 
-/// Serves the host of `paths` until `stop` comes to its end; calls `ready` once the control socket serves.
+/// The place of a daemon on its host, which nobody else can have.
+#[derive(Debug)]
+pub struct Place {
+    paths: Paths,
+    listener: unix::net::UnixListener,
+    store: Store,
+    // Dropped last: whoever finds the socket gone finds nothing else of this process at work.
+    _claim: Claim,
+}
+
+impl Place {
+    /// Takes it: after this, no right of root's is needed any more.
+    ///
+    /// # Errors
+    /// It is taken, or cannot be made.
+    pub fn take(paths: &Paths) -> Result<Self, StartError> {
+        make_room();
+        let (claim, listener) = Claim::take(paths, Daemon::Varpd)?;
+        Ok(Self { paths: paths.clone(), listener, store: Store::open(paths)?, _claim: claim })
+    }
+
+    /// Goes on as the user `netadm`, who gets the records; see [`crate::privileges`].
+    ///
+    /// # Errors
+    /// Root's rights cannot be given up.
+    pub fn drop_root(&self) -> Result<(), StartError> {
+        let records = [false, true].map(|temporary| self.paths.records(Daemon::Varpd, temporary));
+        Ok(drop_root(&records)?)
+    }
+}
+
+/// Where search plugins come from, beside those that are part of varpd.
+#[derive(Default)]
+pub struct Plugins {
+    /// Directories of programs that are plugins.
+    pub dirs: Vec<PathBuf>,
+    /// Plugins that are there from the start.
+    pub given: Vec<Arc<dyn Plugin>>,
+}
+
+impl Plugins {
+    /// From the given directories; from the usual ones that are there when none is given.
+    pub fn of_dirs(given: Vec<PathBuf>) -> Self {
+        let usual = || PLUGIN_DIRS.iter().map(PathBuf::from).filter(|dir| dir.is_dir()).collect();
+        Self { dirs: if given.is_empty() { usual() } else { given }, given: Vec::new() }
+    }
+
+    /// All there are now.
+    async fn find(&self) -> Vec<Arc<dyn Plugin>> {
+        let mut all = self.given.clone();
+        all.extend(discover(&self.dirs).await);
+        all
+    }
+}
+
+/// PLACEHOLDER until plugins from outside are there: `plugins::program::discover` takes this place.
+async fn discover(_dirs: &[PathBuf]) -> Vec<Arc<dyn Plugin>> {
+    Vec::new()
+}
+
+/// Serves the host of `place` until `stop` comes to its end; calls `ready` once the control socket serves. Whenever
+/// `reload` is notified, everything that plugins read is read again.
 ///
 /// # Errors
 /// It cannot start.
 pub async fn run(
-    paths: &Paths,
+    place: Place,
+    plugins: Plugins,
     ready: impl FnOnce(),
+    reload: Arc<Notify>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
-    make_room();
-    // Dropped last: whoever finds the socket gone finds nothing else of this process at work.
-    let (_claim, listener) = Claim::take(paths, Daemon::Varpd)?;
+    let Place { paths, listener, store, _claim } = place;
     let listener = UnixListener::from_std(listener)?;
     let hurry = Arc::new(Notify::new());
-    let owner = Owner::restore(Store::open(paths)?, Arc::clone(&hurry))?;
+    let registry = Registry::new(plugins.find().await);
+    let owner = Owner::restore(store, registry, Arc::clone(&hurry))?;
     let (messages, inbox) = mpsc::channel(INBOX);
     let driver = Driver::new(paths.socket(Daemon::Overlayd), messages.clone(), hurry);
-    let server = Server::new(listener, messages);
+    let server = Server::new(listener, messages.clone());
     ready();
     tokio::select! {
         () = stop => {}
         () = owner.run(inbox) => {}
         () = driver.run() => {}
         () = server.run() => {}
+        () = reload_when_told(&plugins, &reload, messages) => {}
     }
     Ok(())
+}
+
+/// Tells the owner to read everything again whenever that is asked for, with the plugins that there are then.
+async fn reload_when_told(plugins: &Plugins, reload: &Notify, owner: mpsc::Sender<Message>) {
+    loop {
+        reload.notified().await;
+        let outside = plugins.find().await;
+        if owner.send(Message::Reload { outside }).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Raises the limit of descriptors so that every client the server admits can have one. What the system

@@ -7,7 +7,9 @@ pub mod instance;
 pub mod message;
 pub mod owner;
 pub mod plugins;
+pub mod privileges;
 pub mod proxy;
+pub mod search;
 pub mod server;
 pub mod store;
 

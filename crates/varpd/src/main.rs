@@ -4,14 +4,17 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
 use overlay_core::control::Paths;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use varpd::daemon::{self, Place, Plugins};
 
 /// Answers where the destinations of overlay networks are.
 #[derive(Debug, Parser)]
@@ -23,6 +26,10 @@ struct Options {
     /// Directory of what is kept over boots [default: $OVERLAY_STATE_DIR or /var/lib/overlay]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// Directory of programs that are search plugins; may be given more than once [default:
+    /// /usr/local/lib/overlay/plugins and /usr/lib/overlay/plugins]
+    #[arg(short = 'i', long, value_name = "DIR")]
+    include: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -39,10 +46,16 @@ fn main() -> ExitCode {
 
 fn start(options: Options) -> anyhow::Result<()> {
     let paths = Paths::resolve(options.run_dir, options.state_dir);
+    let place = Place::take(&paths).context("cannot start")?;
+    // Before the runtime: there is one thread yet.
+    place.drop_root().context("cannot start")?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start the runtime")?.block_on(async {
         let signals = Signals::new().context("cannot wait for signals")?;
-        varpd::daemon::run(&paths, tell_ready, signals.stop()).await.context("cannot start")
+        let reload = Arc::new(Notify::new());
+        let stop = signals.stop(Arc::clone(&reload));
+        let plugins = Plugins::of_dirs(options.include);
+        daemon::run(place, plugins, tell_ready, reload, stop).await.context("cannot start")
     })
 }
 
@@ -83,13 +96,16 @@ impl Signals {
         })
     }
 
-    /// Waits for one that ends the daemon.
-    async fn stop(mut self) {
+    /// Waits for one that ends the daemon; those that ask for reading everything again are passed on.
+    async fn stop(mut self, reload: Arc<Notify>) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => break tracing::info!("ending on SIGTERM"),
                 _ = self.interrupt.recv() => break tracing::info!("ending on SIGINT"),
-                _ = self.hangup.recv() => tracing::info!("SIGHUP ignored: there is nothing to read again"),
+                _ = self.hangup.recv() => {
+                    tracing::info!("reading everything again on SIGHUP");
+                    reload.notify_one();
+                }
             }
         }
     }

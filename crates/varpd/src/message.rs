@@ -1,12 +1,16 @@
-//! What reaches the one owner of all instances: requests of clients, and news of the driver.
+//! What reaches the one owner of all instances: requests of clients, news of the driver and of plugins' I/O.
+
+use std::sync::Arc;
 
 use overlay_core::lookup::Question;
 use overlay_core::protocol::{Call, ControlError, Reply, Request, Response};
 use overlay_core::types::LinkId;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::plugins::Plugin;
+use crate::plugins::interface::IoEvent;
+
 /// One thing for the owner to deal with.
-#[derive(Debug)]
 pub enum Message {
     /// A client asks.
     Request {
@@ -17,6 +21,20 @@ pub enum Message {
     },
     /// The driver, or the link to it, has news.
     Driver(Notice),
+    /// The I/O of a plugin has news.
+    Io {
+        /// The instance.
+        instance: u32,
+        /// Which of the plugin's lookups that the instance has had.
+        generation: u64,
+        /// What; none when the I/O has ended.
+        event: Option<IoEvent>,
+    },
+    /// Everything is to be read again.
+    Reload {
+        /// The search plugins from outside that there are now.
+        outside: Vec<Arc<dyn Plugin>>,
+    },
 }
 
 /// News of the driver, in the order in which they happened.

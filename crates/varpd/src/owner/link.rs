@@ -2,29 +2,65 @@
 
 use std::collections::{HashMap, HashSet};
 
-use overlay_core::protocol::{Call, ControlError, Reply, Request};
+use overlay_core::lookup::{About, Answer, Question, Verdict};
+use overlay_core::protocol::{Association, Call, ControlError, Reply, Request};
 use overlay_core::types::LinkId;
 use tokio::sync::mpsc;
 
 use super::Owner;
-use crate::instance::{Action, Event, State, on_event};
+use super::outbox::Outbox;
+use crate::instance::{Event, State};
 use crate::message::Notice;
+use crate::search::{Outcome, unanswered};
 
 /// One attached connection.
 pub(super) struct Link {
     calls: mpsc::UnboundedSender<Call>,
     last_id: u64,
-    /// Which instance an `Associate` was for, by the call's number.
-    asked: HashMap<u64, u32>,
+    /// What an `Associate` was for, by the call's number.
+    asked: HashMap<u64, Asked>,
+    outbox: Outbox,
+}
+
+/// What the driver is asked to associate.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Asked {
+    /// An instance as it is.
+    Instance(u32),
+    /// An instance with the candidate of a change, by its generation.
+    Candidate(u32, u64),
 }
 
 impl Link {
     fn new(calls: mpsc::UnboundedSender<Call>) -> Self {
-        Self { calls, last_id: 0, asked: HashMap::new() }
+        Self { calls, last_id: 0, asked: HashMap::new(), outbox: Outbox::default() }
     }
 
-    /// Sends a call; on a connection that has just broken it vanishes, and the news of that is on its way.
-    fn call(&mut self, request: Request) -> u64 {
+    /// Sends a call, and the answers before it; on a connection that has just broken they vanish, and the news of
+    /// that is on its way.
+    pub(super) fn call(&mut self, request: Request) -> u64 {
+        self.flush();
+        self.send(request)
+    }
+
+    pub(super) fn associate(&mut self, association: Association, asked: Asked) {
+        let call = self.call(Request::Associate(association));
+        self.asked.insert(call, asked);
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        if let Some(answers) = self.outbox.push(answer) {
+            self.send(Request::Answers { answers });
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(answers) = self.outbox.take() {
+            self.send(Request::Answers { answers });
+        }
+    }
+
+    fn send(&mut self, request: Request) -> u64 {
         self.last_id += 1;
         drop(self.calls.send(Call { id: self.last_id, request }));
         self.last_id
@@ -35,16 +71,66 @@ impl Owner {
     pub(super) fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Attached { overlays, deleted, calls } => {
+                self.forget_driver();
                 self.link = Some(Link::new(calls));
                 self.forget(&deleted);
-                self.associate_all(&overlays.into_iter().collect());
+                self.associate_all(&overlays.iter().copied().collect());
+                self.degrade_all(&overlays);
             }
             Notice::Reply(reply) => self.reply(reply),
             Notice::OverlayDeleted(link) => self.forget(&[link]),
-            Notice::Lookups(_) => {}
+            Notice::Lookups(questions) => questions.into_iter().for_each(|question| self.look_up(question)),
             Notice::Unavailable(error) => {
-                self.link = None;
+                self.forget_driver();
                 self.apply_to_all(&Event::Unavailable(error));
+            }
+        }
+    }
+
+    /// Sends what is known by now to the driver.
+    pub(super) fn flush(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.flush();
+        }
+    }
+
+    /// Makes a call to the driver where there is one.
+    pub(super) fn call(&mut self, request: Request) {
+        if let Some(link) = &mut self.link {
+            link.call(request);
+        }
+    }
+
+    /// Tells the driver what is known of a destination or frame.
+    pub(super) fn answer(&mut self, overlay: LinkId, about: About, verdict: Verdict) {
+        if let Some(link) = &mut self.link {
+            link.answer(Answer { link: overlay, about, verdict });
+        }
+    }
+
+    /// What was said to the driver, or asked by it, was said on a connection that is gone.
+    fn forget_driver(&mut self) {
+        self.link = None;
+        for id in self.table.ids() {
+            if let Some(instance) = self.table.instance_mut(id) {
+                instance.told = false;
+                instance.search.iter_mut().for_each(|search| search.forget_frames());
+            }
+            self.driver_lost_change(id);
+        }
+    }
+
+    fn look_up(&mut self, question: Question) {
+        let (Question::Target { link, .. } | Question::Frame { link, .. }) = question;
+        let search = |id: u32| Some((id, self.table.instance(id)?.search.as_ref()?.generation));
+        match self.table.id_of_link(link).and_then(search) {
+            Some((id, generation)) => {
+                self.drive(id, generation, |search, now, outcomes| search.ask(question, now, outcomes));
+            }
+            None => {
+                if let Outcome::Answer(about, verdict) = unanswered(&question) {
+                    self.answer(link, about, verdict);
+                }
             }
         }
     }
@@ -53,8 +139,8 @@ impl Owner {
     /// names the others again when this varpd, or the next one, attaches.
     fn forget(&mut self, deleted: &[LinkId]) {
         let links: Vec<_> = deleted.iter().copied().filter(|link| self.end_of_overlay(*link)).collect();
-        if let (Some(link), false) = (&mut self.link, links.is_empty()) {
-            link.call(Request::ForgetDeleted { links });
+        if !links.is_empty() {
+            self.call(Request::ForgetDeleted { links });
         }
     }
 
@@ -63,7 +149,7 @@ impl Owner {
             return true;
         };
         let id = instance.id;
-        if let Err(error) = self.store.remove(id, instance.temporary) {
+        if let Err(error) = self.store.remove(id, link, instance.temporary) {
             tracing::error!("instance {id} stays though link {link} was deleted: {error}");
             return false;
         }
@@ -85,23 +171,34 @@ impl Owner {
         let Some(instance) = self.table.instance_mut(id) else {
             return false;
         };
-        let there = overlays.contains(&instance.link);
-        if there || instance.state == State::Activating {
-            instance.orphan = false;
-            return true;
-        }
-        if instance.state == State::Active && !instance.orphan {
+        let lacks = matches!(instance.state, State::Waking | State::Active | State::Associated)
+            && !overlays.contains(&instance.link);
+        if lacks && !instance.orphan {
             tracing::warn!("instance {id} waits: overlayd has no overlay with link {}", instance.link);
-            instance.orphan = true;
         }
-        false
+        instance.orphan = lacks;
+        !lacks
+    }
+
+    /// Says of the overlays whose records were set aside where those are.
+    fn degrade_all(&mut self, overlays: &[LinkId]) {
+        for link in
+            overlays.iter().copied().filter(|link| self.table.of_link(*link).is_none()).collect::<Vec<_>>()
+        {
+            if let Some(message) = self.set_aside.get(&link).cloned() {
+                self.call(Request::Degrade { link, message });
+            }
+        }
     }
 
     fn reply(&mut self, reply: Reply) {
         let asked = self.link.as_mut().and_then(|link| link.asked.remove(&reply.id));
         match (asked, reply.result) {
-            (Some(id), Ok(_)) => self.accepted(id),
-            (Some(id), Err(error)) => self.refused(id, error),
+            (Some(Asked::Instance(id)), Ok(_)) => self.accepted(id),
+            (Some(Asked::Instance(id)), Err(error)) => self.refused(id, error),
+            (Some(Asked::Candidate(id, generation)), result) => {
+                self.proposed(id, generation, result.map(drop));
+            }
             (None, Err(error)) => tracing::debug!("overlayd refused call {}: {error}", reply.id),
             (None, Ok(_)) => {}
         }
@@ -138,40 +235,6 @@ impl Owner {
     fn apply_to_all(&mut self, event: &Event) {
         for id in self.table.ids() {
             self.apply(id, event);
-        }
-    }
-
-    /// Takes an instance to its next state and does what that asks for.
-    pub(super) fn apply(&mut self, id: u32, event: &Event) {
-        let Some(instance) = self.table.instance_mut(id) else {
-            return;
-        };
-        let (next, actions) = on_event(instance.state, event);
-        instance.state = next.unwrap_or(instance.state);
-        for action in actions {
-            self.act(id, *action, event);
-        }
-        if next.is_none() {
-            self.table.remove(id);
-        }
-    }
-
-    fn act(&mut self, id: u32, action: Action, event: &Event) {
-        let Some(instance) = self.table.instance_mut(id) else {
-            return;
-        };
-        match (action, &mut self.link) {
-            (Action::Associate, Some(link)) => {
-                let call = link.call(Request::Associate(instance.association()));
-                link.asked.insert(call, id);
-            }
-            (Action::Associate, None) => self.hurry.notify_one(),
-            (Action::Disassociate, Some(link)) => {
-                link.call(Request::Disassociate { link: instance.link });
-            }
-            (Action::Disassociate, None) => {}
-            (Action::Confirm, _) => instance.answer(Ok(())),
-            (Action::Fail, _) => instance.answer(Err(event.failure())),
         }
     }
 }

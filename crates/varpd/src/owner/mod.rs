@@ -1,76 +1,135 @@
 //! The one owner of all instances: it takes a message at a time, never waits, and needs no locks.
 //!
 //! What it does at once is on disk and in the table; what the driver is to do goes out as calls, and comes
-//! back as messages.
+//! back as messages. So does what the I/O of plugins does.
 
+mod change;
+mod clock;
+mod life;
 mod link;
+mod outbox;
+mod plugins;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use overlay_core::protocol::{ControlError, ErrorCode, Request, Response};
-use overlay_core::types::LinkId;
+use overlay_core::types::{LinkId, Moment};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, mpsc};
+use tokio::time::sleep_until;
 
 use crate::instance::{Event, Instance, NewInstance};
 use crate::message::{Answer, Message};
-use crate::plugins;
+use crate::plugins::Registry;
+use crate::search::Outcome;
 use crate::store::{Record, Store, StoreError};
+use clock::Clock;
 use link::Link;
 use table::Table;
 
-/// The instances with their records and the link to the driver.
+/// Messages dealt with before the driver is told what came of them.
+const BATCH: usize = 64;
+
+/// The instances with their records, the plugins and the link to the driver.
 pub struct Owner {
     table: Table,
     store: Store,
+    registry: Registry,
     link: Option<Link>,
     hurry: Arc<Notify>,
+    /// The plugins' I/O reports into it, and only the owner reads.
+    io: (UnboundedSender<Message>, UnboundedReceiver<Message>),
+    last_generation: u64,
+    /// The time of the message that is being dealt with.
+    now: Moment,
+    /// No instance has anything to do before this moment.
+    wake: Option<Moment>,
+    /// What was set aside of the records of overlays, for people.
+    set_aside: HashMap<LinkId, String>,
+    /// Kept for its memory.
+    outcomes: Vec<Outcome>,
 }
 
 impl Owner {
-    /// With the instances whose records are there. It notifies `hurry` when a client waits for the driver.
+    /// With the instances whose records are there, none of them started. It notifies `hurry` when a client waits for
+    /// the driver.
     ///
     /// # Errors
     /// The records' directory cannot be read.
-    pub fn restore(store: Store, hurry: Arc<Notify>) -> Result<Self, StoreError> {
+    pub fn restore(store: Store, registry: Registry, hurry: Arc<Notify>) -> Result<Self, StoreError> {
         let mut table = Table::default();
-        let highest = store.load(|record, temporary| restore(&mut table, record, temporary))?;
-        table.reserve(highest);
+        let found = store.load(|record, temporary| restore(&mut table, record, temporary, &registry))?;
+        table.reserve(found.highest);
         tracing::info!("{} instances restored", table.ids().len());
-        Ok(Self { table, store, link: None, hurry })
+        Ok(Self {
+            table,
+            store,
+            registry,
+            link: None,
+            hurry,
+            io: unbounded_channel(),
+            last_generation: 0,
+            now: Moment::default(),
+            wake: None,
+            set_aside: found.set_aside,
+            outcomes: Vec::new(),
+        })
     }
 
-    /// Deals with messages until nobody can send one any more.
+    /// Starts the active instances, and deals with messages until nobody can send one any more.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
-        while let Some(message) = inbox.recv().await {
-            self.handle(message);
+        let clock = Clock::new();
+        self.wake_all();
+        let (mut asked, mut heard) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        loop {
+            let wake = self.wake.map(|moment| clock.instant(moment));
+            tokio::select! {
+                count = inbox.recv_many(&mut asked, BATCH) => if count == 0 { return },
+                _ = self.io.1.recv_many(&mut heard, BATCH) => {}
+                () = sleep_until(wake.unwrap_or_else(|| clock.instant(Moment(u64::MAX)))), if wake.is_some() => {}
+            }
+            self.at(clock.now());
+            asked.drain(..).chain(heard.drain(..)).for_each(|message| self.handle(message));
+            self.flush();
         }
     }
 
-    /// Deals with one message.
-    pub fn handle(&mut self, message: Message) {
+    /// It is this late, and what is due is done.
+    fn at(&mut self, now: Moment) {
+        self.now = self.now.max(now);
+        if self.wake.is_some_and(|wake| wake <= self.now) {
+            self.on_time();
+        }
+    }
+
+    /// Deals with one message; what it leads to for the driver is complete after [`Self::flush`].
+    fn handle(&mut self, message: Message) {
         match message {
             Message::Request { request, answer } => self.request(request, answer),
             Message::Driver(notice) => self.notice(notice),
+            Message::Io { instance, generation, event } => self.io_event(instance, generation, event),
+            Message::Reload { outside } => self.reload(outside),
         }
     }
 
     fn request(&mut self, request: Request, answer: Answer) {
         let result = match request {
-            Request::Plugins => Ok(Response::Plugins(plugins::describe())),
+            Request::Plugins => Ok(Response::Plugins(self.registry.describe())),
             Request::CreateInstance { link, vnetid, plugin, properties, temporary } => {
                 let vnetid = Some(vnetid);
                 let wanted = NewInstance { link, vnetid, plugin, properties, temporary };
                 self.create(wanted).map(Response::Instance)
             }
             Request::ActivateInstance { instance } => return self.activate(instance, answer),
+            Request::SetInstanceProperties { link, properties } => {
+                return self.change(link, &properties, answer);
+            }
             Request::DestroyInstance { link } => self.destroy(link).map(|()| Response::Done),
             Request::Instances => Ok(Response::Instances(self.table.all().map(Instance::info).collect())),
-            Request::SetInstanceProperties { .. } => {
-                Err(ControlError::new(ErrorCode::Unsupported, "not there yet"))
-            }
             Request::Encaps
             | Request::CreateOverlay { .. }
             | Request::ActivateOverlay { .. }
@@ -100,7 +159,7 @@ impl Owner {
     fn create(&mut self, wanted: NewInstance) -> Result<u32, ControlError> {
         let id = self.table.free_id().ok_or_else(out_of_ids)?;
         let (link, plugin, temporary) = (wanted.link, wanted.plugin.clone(), wanted.temporary);
-        let instance = Instance::new(id, wanted)?;
+        let instance = Instance::new(id, wanted, &self.registry)?;
         if let Some(other) = self.table.of_link(link) {
             let problem = format!("link {link} has instance {} already", other.id);
             return Err(ControlError::new(ErrorCode::Exists, problem));
@@ -108,7 +167,7 @@ impl Owner {
         if let Err(error) = self.store.save(&instance.record(false), temporary) {
             // The file may have got its name before the failure; what cannot be removed either is destroyed
             // with its overlay after the next start.
-            let _ = self.store.remove(id, temporary);
+            let _ = self.store.remove(id, link, temporary);
             return Err(error);
         }
         self.table.add(instance);
@@ -135,21 +194,21 @@ impl Owner {
             return Err(ControlError::not_found(format!("link {link} has no instance")));
         };
         let id = instance.id;
-        self.store.remove(id, instance.temporary)?;
+        self.store.remove(id, link, instance.temporary)?;
         self.apply(id, &Event::Destroy);
         tracing::info!("instance {id} of link {link} destroyed");
         Ok(())
     }
 }
 
-fn restore(table: &mut Table, record: Record, temporary: bool) -> Result<(), String> {
+fn restore(table: &mut Table, record: Record, temporary: bool, registry: &Registry) -> Result<(), String> {
     if table.instance(record.instance).is_some() {
         return Err("another record has its number".to_owned());
     }
     if let Some(other) = table.of_link(record.link) {
         return Err(format!("link {} has instance {} already", record.link, other.id));
     }
-    let instance = Instance::from_record(record, temporary).map_err(|error| error.message)?;
+    let instance = Instance::from_record(record, temporary, registry).map_err(|error| error.message)?;
     table.add(instance);
     Ok(())
 }

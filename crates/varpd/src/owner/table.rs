@@ -48,9 +48,14 @@ impl Table {
         self.by_id.get_mut(&id)
     }
 
+    /// The number of an overlay's instance.
+    pub(super) fn id_of_link(&self, link: LinkId) -> Option<u32> {
+        self.by_link.get(&link).copied()
+    }
+
     /// The instance of an overlay.
     pub(super) fn of_link(&self, link: LinkId) -> Option<&Instance> {
-        self.by_id.get(self.by_link.get(&link)?)
+        self.by_id.get(&self.id_of_link(link)?)
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Instance> {
@@ -66,6 +71,7 @@ impl Table {
 mod tests {
     use super::*;
     use crate::instance::NewInstance;
+    use crate::plugins::Registry;
     use overlay_core::property::Assignment;
     use std::num::NonZeroU32;
 
@@ -75,7 +81,7 @@ mod tests {
             vec![Assignment::new("direct/dest_ip", "10.0.0.2"), Assignment::new("direct/dest_port", "4789")];
         let (vnetid, plugin) = (None, "direct".to_owned());
         let wanted = NewInstance { link, vnetid, plugin, properties: given, temporary: false };
-        Instance::new(id, wanted).unwrap()
+        Instance::new(id, wanted, &Registry::new(Vec::new())).unwrap()
     }
 
     #[test]

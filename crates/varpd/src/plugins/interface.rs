@@ -120,11 +120,19 @@ pub enum News {
 
 /// What a plugin's I/O tells its state machine: a variant for each plugin that has any.
 #[derive(Debug)]
-pub enum IoEvent {}
+pub enum IoEvent {
+    /// Of the twin of tests.
+    #[cfg(test)]
+    Twin,
+}
 
 /// What a plugin's state machine wants of its I/O: a variant for each plugin that has any.
 #[derive(Debug)]
-pub enum IoAction {}
+pub enum IoAction {
+    /// Of the twin of tests.
+    #[cfg(test)]
+    Twin,
+}
 
 /// The I/O of one instance of a plugin.
 pub trait Io: Send {

@@ -1,19 +1,25 @@
 //! Search plugins: what answers "where is this MAC?" for an overlay.
 //!
-//! A plugin is one folder with its property table, its state machine and its I/O, and one line in [`PLUGINS`]. What an
-//! instance of it does with its checked properties is a [`Lookup`]: events in, actions out, the time as an argument
-//! ([`interface`]). What that needs of files and processes is the business of its [`Io`], which the state machine
-//! speaks with through actions and events too.
+//! A plugin is one folder with its property table, its state machine and its I/O, and one line in [`PLUGINS`]; or it
+//! comes from outside. What there is stands in the [`Registry`]. What an instance of a plugin does with its checked
+//! properties is a [`Lookup`]: events in, actions out, the time as an argument ([`interface`]). What that needs of
+//! files and processes is the business of its [`Io`], which the state machine speaks with through actions and events
+//! too.
 
 mod direct;
 pub mod interface;
+mod registry;
+#[cfg(test)]
+#[path = "../../tests/it/dynamic.rs"]
+pub(crate) mod twin;
 
 use overlay_core::lookup::{Sources, TargetMode};
 use overlay_core::property::{Properties, PropertySpec};
-use overlay_core::protocol::{ControlError, ErrorCode, PluginInfo};
+use overlay_core::protocol::ControlError;
 use overlay_core::types::{Moment, VnetId};
 
 use interface::{Action, Event, Io};
+pub use registry::Registry;
 
 /// Every search plugin that is part of varpd. Requests, help and the conformance tests read this list.
 pub static PLUGINS: &[&dyn Plugin] = &[&direct::Direct];
@@ -83,25 +89,27 @@ impl From<PluginError> for ControlError {
     }
 }
 
-/// The plugin of a name.
-///
-/// # Errors
-/// There is none; the error lists those there are.
-pub fn find(name: &str) -> Result<&'static dyn Plugin, ControlError> {
-    PLUGINS.iter().copied().find(|plugin| plugin.name() == name).ok_or_else(|| {
-        let known = PLUGINS.iter().map(|plugin| plugin.name()).collect::<Vec<_>>().join(", ");
-        let problem = format!("unknown search plugin '{name}' (known ones: {known})");
-        ControlError::new(ErrorCode::NotFound, problem)
-    })
-}
+/// A plugin that is part of varpd stands in the same list as one that was found at the start.
+impl Plugin for &'static dyn Plugin {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
 
-/// The plugins as clients see them.
-pub fn describe() -> Vec<PluginInfo> {
-    let describe = |plugin: &&dyn Plugin| PluginInfo {
-        name: plugin.name().to_owned(),
-        properties: plugin.properties().to_vec(),
-    };
-    PLUGINS.iter().map(describe).collect()
+    fn mode(&self) -> Mode {
+        (**self).mode()
+    }
+
+    fn properties(&self) -> &[PropertySpec] {
+        (**self).properties()
+    }
+
+    fn instantiate(
+        &self,
+        properties: &Properties,
+        vnetid: Option<VnetId>,
+    ) -> Result<Box<dyn Lookup>, PluginError> {
+        (**self).instantiate(properties, vnetid)
+    }
 }
 
 #[cfg(test)]
@@ -137,7 +145,6 @@ mod tests {
             let name = plugin.name();
             assert!(seen.insert(name), "{name} is there twice");
             assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{name}");
-            assert_eq!(find(name).unwrap().name(), name);
         }
     }
 
@@ -196,11 +203,5 @@ mod tests {
                 (mode, target) => panic!("{}: {mode:?} and {target:?}", plugin.name()),
             }
         }
-    }
-
-    #[test]
-    fn an_unknown_plugin_is_refused_with_the_known_ones() {
-        let error = find("telepathy").err().unwrap();
-        assert!(error.message.contains("'telepathy' (known ones: direct"), "{error}");
     }
 }

@@ -1,9 +1,12 @@
+use std::sync::Arc;
+
 use overlay_core::control::{Daemon, Paths};
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{InstanceInfo, InstanceState, Request, Response};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinHandle, yield_now};
-use varpd::daemon::{self, StartError};
+use varpd::daemon::{self, Place, Plugins, StartError};
+use varpd::plugins::Plugin;
 
 use crate::lines::{Client, soon};
 use crate::scratch::Scratch;
@@ -12,6 +15,8 @@ use crate::twin::link;
 /// A host's directories, with a varpd in them while it runs.
 pub(crate) struct Host {
     pub(crate) scratch: Scratch,
+    plugins: Vec<Arc<dyn Plugin>>,
+    reload: Arc<Notify>,
     running: Option<Running>,
 }
 
@@ -23,7 +28,12 @@ struct Running {
 impl Host {
     /// Without varpd.
     pub(crate) fn new() -> Self {
-        Self { scratch: Scratch::new(), running: None }
+        Self::with(Vec::new())
+    }
+
+    /// Without varpd, which will have these plugins beside its own.
+    pub(crate) fn with(plugins: Vec<Arc<dyn Plugin>>) -> Self {
+        Self { scratch: Scratch::new(), plugins, reload: Arc::default(), running: None }
     }
 
     /// With varpd.
@@ -38,15 +48,27 @@ impl Host {
     }
 
     pub(crate) async fn start(&mut self) {
-        let paths = self.paths();
+        let place = Place::take(&self.paths()).unwrap();
+        let plugins = Plugins { given: self.plugins.clone(), ..Plugins::default() };
+        let reload = Arc::clone(&self.reload);
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = oneshot::channel();
         let task = tokio::spawn(async move {
             let ready = || ready.send(()).unwrap();
-            daemon::run(&paths, ready, async { drop(stopped.await) }).await
+            daemon::run(place, plugins, ready, reload, async { drop(stopped.await) }).await
         });
         soon(is_ready).await.unwrap();
         self.running = Some(Running { task, stop });
+    }
+
+    /// The plugins that varpd has had; it has others from its next start on.
+    pub(crate) fn replace_plugins(&mut self, plugins: Vec<Arc<dyn Plugin>>) -> Vec<Arc<dyn Plugin>> {
+        std::mem::replace(&mut self.plugins, plugins)
+    }
+
+    /// As on SIGHUP.
+    pub(crate) fn hangup(&self) {
+        self.reload.notify_one();
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -69,7 +91,11 @@ impl Host {
 
     /// An instance for the overlay, not yet activated.
     pub(crate) async fn create(&self, id: u32) -> u32 {
-        match self.client().await.call(create(id)).await {
+        self.create_by(create(id)).await
+    }
+
+    pub(crate) async fn create_by(&self, request: Request) -> u32 {
+        match self.client().await.call(request).await {
             Ok(Response::Instance(instance)) => instance,
             other => panic!("{other:?}"),
         }
@@ -101,10 +127,14 @@ impl Host {
 pub(crate) fn create(id: u32) -> Request {
     let properties =
         vec![Assignment::new("direct/dest_ip", "10.0.0.2"), Assignment::new("direct/dest_port", "4789")];
+    create_of(id, "direct", properties)
+}
+
+pub(crate) fn create_of(id: u32, plugin: &str, properties: Vec<Assignment>) -> Request {
     Request::CreateInstance {
         link: link(id),
         vnetid: overlay_core::types::VnetId::new(23).unwrap(),
-        plugin: "direct".into(),
+        plugin: plugin.into(),
         properties,
         temporary: false,
     }

@@ -80,7 +80,7 @@ async fn an_overlay_deleted_while_varpd_is_away_takes_its_instance_along() {
     let forget = driver.call().await.request;
     assert_eq!(forget, Request::ForgetDeleted { links: vec![link(1), link(5)] });
     host.until(&[]).await;
-    assert!(!host.scratch.record(1, false).exists());
+    assert!(!host.scratch.record(1, 1, false).exists());
 }
 
 #[tokio::test]
@@ -183,4 +183,14 @@ async fn nonsense_from_the_driver_is_answered_with_a_new_connection() {
     driver.lines.send(&"nonsense").await;
     let mut driver = twin.attach(&[1], &[]).await;
     active(&host, &mut driver).await;
+}
+
+#[tokio::test]
+async fn a_record_under_its_old_name_comes_back() {
+    let mut host = Host::started().await;
+    host.create(1).await;
+    host.stop().await;
+    std::fs::rename(host.scratch.record(1, 1, false), host.scratch.old_record(1, false)).unwrap();
+    host.start().await;
+    host.until(&[(1, InstanceState::Created)]).await;
 }

@@ -2,9 +2,14 @@
 //! it: run these as root or as a member of `netadm`.
 
 mod clients;
+mod dynamic;
 mod host;
 mod lifecycle;
 mod lines;
+mod lookups;
 mod program;
 mod scratch;
 mod twin;
+
+// By the name that it has inside the crate, whose tests share a file with these.
+use varpd::plugins;

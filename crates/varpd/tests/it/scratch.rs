@@ -23,8 +23,13 @@ impl Scratch {
         Paths { run: self.path.join("run"), state: self.path.join("state") }
     }
 
-    /// The file with the record of an instance.
-    pub(crate) fn record(&self, id: u32, temporary: bool) -> PathBuf {
+    /// The file with the record of an instance for a link.
+    pub(crate) fn record(&self, id: u32, link: u32, temporary: bool) -> PathBuf {
+        self.paths().records(Daemon::Varpd, temporary).join(format!("{id}.{link}.json"))
+    }
+
+    /// The file with the record of an instance, as it was named before links were in the names.
+    pub(crate) fn old_record(&self, id: u32, temporary: bool) -> PathBuf {
         self.paths().records(Daemon::Varpd, temporary).join(format!("{id}.json"))
     }
 }

@@ -1,137 +1,8 @@
-use std::num::NonZeroU32;
+//! The life of instances, with the plugin that needs nothing.
 
 use overlay_core::lookup::{Sources, TargetMode};
-use overlay_core::property::Assignment;
-use overlay_core::protocol::{Association, Call, InstanceInfo, InstanceState, Reply};
-use overlay_core::types::VnetId;
-use tokio::sync::oneshot;
 
 use super::*;
-use crate::message::Notice;
-use crate::scratch::Scratch;
-
-type Pending = oneshot::Receiver<Result<Response, ControlError>>;
-
-/// An owner, and the driver's end of its link.
-struct Bench {
-    owner: Owner,
-    calls: Option<mpsc::UnboundedReceiver<Call>>,
-    scratch: Scratch,
-}
-
-fn link(id: u32) -> LinkId {
-    LinkId(NonZeroU32::new(id).unwrap())
-}
-
-fn direct() -> Vec<Assignment> {
-    vec![Assignment::new("direct/dest_ip", "10.0.0.2"), Assignment::new("direct/dest_port", "4789")]
-}
-
-fn refusal() -> ControlError {
-    ControlError::new(ErrorCode::Unavailable, "no overlayd is running")
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self::on(Scratch::new())
-    }
-
-    fn on(scratch: Scratch) -> Self {
-        let owner = Owner::restore(Store::open(&scratch.paths()).unwrap(), Arc::default()).unwrap();
-        Self { owner, calls: None, scratch }
-    }
-
-    fn restarted(self) -> Self {
-        Self::on(self.scratch)
-    }
-
-    fn attach(&mut self, overlays: &[u32], deleted: &[u32]) {
-        let (calls, receiver) = mpsc::unbounded_channel();
-        self.calls = Some(receiver);
-        let links = |ids: &[u32]| ids.iter().copied().map(link).collect();
-        let (overlays, deleted) = (links(overlays), links(deleted));
-        self.owner.handle(Message::Driver(Notice::Attached { overlays, deleted, calls }));
-    }
-
-    fn lose(&mut self) {
-        self.calls = None;
-        self.owner.handle(Message::Driver(Notice::Unavailable(refusal())));
-    }
-
-    fn ask(&mut self, request: Request) -> Pending {
-        let (answer, receiver) = Answer::channel();
-        self.owner.handle(Message::Request { request, answer });
-        receiver
-    }
-
-    fn answer(&mut self, request: Request) -> Result<Response, ControlError> {
-        self.ask(request).try_recv().unwrap()
-    }
-
-    fn create(&mut self, id: u32) -> Result<u32, ControlError> {
-        let properties = direct();
-        let request = Request::CreateInstance {
-            link: link(id),
-            vnetid: VnetId::new(23).unwrap(),
-            plugin: "direct".into(),
-            properties,
-            temporary: false,
-        };
-        match self.answer(request)? {
-            Response::Instance(instance) => Ok(instance),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn activate(&mut self, instance: u32) -> Pending {
-        self.ask(Request::ActivateInstance { instance })
-    }
-
-    /// An instance for an overlay that the attached driver has accepted.
-    fn associated(&mut self, id: u32) -> u32 {
-        let instance = self.create(id).unwrap();
-        let mut pending = self.activate(instance);
-        let call = self.call();
-        self.reply(call.id, Ok(Response::Done));
-        assert_eq!(pending.try_recv().unwrap(), Ok(Response::Done));
-        instance
-    }
-
-    fn destroy(&mut self, id: u32) -> Result<Response, ControlError> {
-        self.answer(Request::DestroyInstance { link: link(id) })
-    }
-
-    fn call(&mut self) -> Call {
-        self.calls.as_mut().unwrap().try_recv().unwrap()
-    }
-
-    fn requests(&mut self) -> Vec<Request> {
-        let calls = self.calls.as_mut().unwrap();
-        std::iter::from_fn(|| calls.try_recv().ok()).map(|call| call.request).collect()
-    }
-
-    fn reply(&mut self, id: u64, result: Result<Response, ControlError>) {
-        self.owner.handle(Message::Driver(Notice::Reply(Reply { id, result })));
-    }
-
-    fn instances(&mut self) -> Vec<InstanceInfo> {
-        match self.answer(Request::Instances) {
-            Ok(Response::Instances(instances)) => instances,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn states(&mut self) -> Vec<(u32, InstanceState)> {
-        self.instances().iter().map(|instance| (instance.instance, instance.state)).collect()
-    }
-
-    /// Lets no record be written or removed from here on.
-    fn break_disk(&self) {
-        let directory = self.scratch.record(1, false).parent().unwrap().to_owned();
-        std::fs::remove_dir_all(&directory).unwrap();
-        std::fs::write(directory, "in the way").unwrap();
-    }
-}
 
 #[test]
 fn an_instance_is_created_activated_and_destroyed() {
@@ -150,7 +21,7 @@ fn an_instance_is_created_activated_and_destroyed() {
     assert_eq!(bench.states(), [(1, InstanceState::Associated)]);
     assert_eq!(bench.destroy(4), Ok(Response::Done));
     assert_eq!(bench.requests(), [Request::Disassociate { link: link(4) }]);
-    assert!(bench.instances().is_empty() && !bench.scratch.record(1, false).exists());
+    assert!(bench.instances().is_empty() && !bench.scratch.record(1, 4, false).exists());
 }
 
 #[test]
@@ -184,7 +55,7 @@ fn a_wrong_instance_is_refused_and_leaves_nothing() {
     assert!(unknown.message.contains("known ones: direct"), "{unknown}");
     let missing = bench.answer(create("direct", vec![])).unwrap_err();
     assert!(missing.message.contains("direct/dest_ip, direct/dest_port"), "{missing}");
-    assert!(bench.instances().is_empty() && !bench.scratch.record(1, false).exists());
+    assert!(bench.instances().is_empty() && !bench.scratch.record(1, 1, false).exists());
 }
 
 #[test]
@@ -324,7 +195,7 @@ fn an_instance_ends_with_its_overlay_and_the_driver_forgets_it() {
     let mut bench = Bench::new();
     bench.attach(&[1], &[]);
     bench.associated(1);
-    bench.owner.handle(Message::Driver(Notice::OverlayDeleted(link(1))));
+    bench.take(Message::Driver(Notice::OverlayDeleted(link(1))));
     assert_eq!(bench.requests(), [Request::ForgetDeleted { links: vec![link(1)] }]);
     assert!(bench.restarted().instances().is_empty());
 }
@@ -372,31 +243,7 @@ fn an_instance_whose_record_cannot_be_removed_stays_and_is_not_forgotten() {
     bench.associated(1);
     bench.break_disk();
     assert_eq!(bench.destroy(1).unwrap_err().code, ErrorCode::Failed);
-    bench.owner.handle(Message::Driver(Notice::OverlayDeleted(link(1))));
+    bench.take(Message::Driver(Notice::OverlayDeleted(link(1))));
     assert!(bench.requests().is_empty());
     assert_eq!(bench.states(), [(1, InstanceState::Associated)]);
-}
-
-#[test]
-fn a_record_that_no_longer_checks_is_set_aside_alone() {
-    let mut bench = Bench::new();
-    for id in 1..=4 {
-        bench.create(id).unwrap();
-    }
-    let file = |id| bench.scratch.record(id, false);
-    let edit = |id, from: &str, to: &str| {
-        let text = std::fs::read_to_string(file(id)).unwrap();
-        assert!(text.contains(from), "{text}");
-        std::fs::write(file(id), text.replace(from, to)).unwrap();
-    };
-    edit(1, "\"direct\"", "\"telepathy\"");
-    edit(2, "4789", "0");
-    edit(3, "\"link\": 3", "\"link\": 4");
-    let mut bench = bench.restarted();
-    let left: Vec<_> = bench.instances().iter().map(|instance| instance.instance).collect();
-    assert_eq!(left, [3], "the first with a link keeps it");
-    for id in [1, 2, 4] {
-        assert!(bench.scratch.record(id, false).with_extension("bad").exists());
-    }
-    assert_eq!(bench.create(9), Ok(5), "numbers of records set aside are not given out");
 }

@@ -1,0 +1,280 @@
+//! An instance of a search plugin: what it is made of, and how far it has come.
+
+mod change;
+mod life;
+
+use std::sync::Arc;
+
+use overlay_core::property::{Assignment, Kind, Possible, Properties, PropertySpec};
+use overlay_core::protocol::{Association, ControlError, ErrorCode, InstanceInfo, PropertyValue, Response};
+use overlay_core::types::{LinkId, VnetId};
+
+use crate::message::Answer;
+use crate::plugins::{Lookup, Plugin, Registry};
+use crate::search::Search;
+use crate::store::Record;
+
+pub use change::{Change, Event as ChangeEvent, Phase, Step, merged, on_event as on_change};
+pub use life::{Action, Event, State, on_event};
+
+/// What an instance is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInstance {
+    /// The overlay it is for.
+    pub link: LinkId,
+    /// The overlay's virtual network; old records do not have it.
+    pub vnetid: Option<VnetId>,
+    /// The plugin.
+    pub plugin: String,
+    /// Its properties as they were given.
+    pub properties: Vec<Assignment>,
+    /// Whether it ends with the next boot.
+    pub temporary: bool,
+}
+
+/// An instance of a search plugin.
+pub struct Instance {
+    /// Its number: 1 to 2^31 - 1 (illumos's id space), the same over restarts.
+    pub id: u32,
+    /// The overlay it is for.
+    pub link: LinkId,
+    /// The overlay's virtual network; old records do not have it.
+    pub vnetid: Option<VnetId>,
+    /// Whether it ends with the next boot.
+    pub temporary: bool,
+    /// Where it is in its life.
+    pub state: State,
+    /// The client that waits for its activation.
+    pub waiting: Option<Answer>,
+    /// Whether the driver does not have its overlay.
+    pub orphan: bool,
+    /// Its plugin at work, from its start on.
+    pub search: Option<Search>,
+    /// Why its lookups do not work, or not wholly.
+    pub trouble: Option<String>,
+    /// Whether the driver has been told of trouble since it last took an association.
+    pub told: bool,
+    /// A change of its properties that is under way.
+    pub change: Option<Change>,
+    plugin: Known,
+    given: Vec<Assignment>,
+}
+
+/// What is known of the plugin of an instance.
+enum Known {
+    /// It is there and takes the properties. The lookup is the one that was made to see that, until it is started.
+    There(Arc<dyn Plugin>, Properties, Option<Box<dyn Lookup>>),
+    /// The one of this name is not there, or does not take the properties, and why.
+    Missing(String, String),
+}
+
+impl Known {
+    fn there(
+        plugin: Arc<dyn Plugin>,
+        given: &[Assignment],
+        vnetid: Option<VnetId>,
+    ) -> Result<Self, ControlError> {
+        let properties = Properties::check(plugin.properties(), given)?;
+        let lookup = plugin.instantiate(&properties, vnetid)?;
+        Ok(Self::There(plugin, properties, Some(lookup)))
+    }
+
+    fn missing(name: String, why: &ControlError) -> Self {
+        let reason = format!("search plugin '{name}' is not there: {why}");
+        Self::Missing(name, reason)
+    }
+}
+
+impl Instance {
+    /// A fresh one; nothing knows of it yet.
+    ///
+    /// # Errors
+    /// There is no such plugin, or it does not take the properties.
+    pub fn new(id: u32, wanted: NewInstance, registry: &Registry) -> Result<Self, ControlError> {
+        let plugin = registry.find(&wanted.plugin)?;
+        let known = Known::there(plugin, &wanted.properties, wanted.vnetid)?;
+        Ok(Self::made(id, wanted, known))
+    }
+
+    /// The one of a record. A plugin that is not there may be there later.
+    ///
+    /// # Errors
+    /// The plugin does not take the properties.
+    pub fn from_record(record: Record, temporary: bool, registry: &Registry) -> Result<Self, ControlError> {
+        let Record { instance, link, vnetid, plugin, properties, activated } = record;
+        let known = match registry.find(&plugin) {
+            Ok(found) => Known::there(found, &properties, vnetid)?,
+            Err(error) => Known::missing(plugin.clone(), &error),
+        };
+        let state = if activated { State::Waking } else { State::Created };
+        let wanted = NewInstance { link, vnetid, plugin, properties, temporary };
+        Ok(Self { state, ..Self::made(instance, wanted, known) })
+    }
+
+    fn made(id: u32, wanted: NewInstance, plugin: Known) -> Self {
+        let NewInstance { link, vnetid, plugin: _, properties: given, temporary } = wanted;
+        Self {
+            id,
+            link,
+            vnetid,
+            temporary,
+            state: State::Created,
+            waiting: None,
+            orphan: false,
+            search: None,
+            trouble: None,
+            told: false,
+            change: None,
+            plugin,
+            given,
+        }
+    }
+
+    /// Looks again for a plugin that was not there.
+    pub fn find_plugin(&mut self, registry: &Registry) {
+        let Known::Missing(name, _) = &self.plugin else {
+            return;
+        };
+        let found = registry.find(name).and_then(|plugin| Known::there(plugin, &self.given, self.vnetid));
+        self.plugin = found.unwrap_or_else(|error| Known::missing(name.clone(), &error));
+    }
+
+    /// A lookup to start, of the plugin with the properties it has now.
+    ///
+    /// # Errors
+    /// The plugin is not there, or makes none.
+    pub fn lookup(&mut self) -> Result<Box<dyn Lookup>, ControlError> {
+        match &mut self.plugin {
+            Known::There(plugin, properties, unused) => match unused.take() {
+                Some(lookup) => Ok(lookup),
+                None => Ok(plugin.instantiate(properties, self.vnetid)?),
+            },
+            Known::Missing(_, reason) => Err(ControlError::new(ErrorCode::Unavailable, reason.clone())),
+        }
+    }
+
+    /// All properties as given and checked, and a lookup of them, with new values in the place of old ones.
+    ///
+    /// # Errors
+    /// The plugin is not there, or does not take the properties.
+    pub fn changed(&self, new: &[Assignment]) -> Result<Changed, ControlError> {
+        let plugin = match &self.plugin {
+            Known::There(plugin, ..) => plugin,
+            Known::Missing(_, reason) => {
+                return Err(ControlError::new(ErrorCode::Unavailable, reason.clone()));
+            }
+        };
+        let given = merged(&self.given, new);
+        let properties = Properties::check(plugin.properties(), &given)?;
+        let lookup = plugin.instantiate(&properties, self.vnetid)?;
+        Ok(Changed { given, properties, lookup })
+    }
+
+    /// Gives it other properties; what was made of the old ones and has not been started is forgotten.
+    pub fn assign(&mut self, new_given: Vec<Assignment>, new_properties: Properties) {
+        self.given = new_given;
+        if let Known::There(_, properties, unused) = &mut self.plugin {
+            (*properties, *unused) = (new_properties, None);
+        }
+    }
+
+    /// What is written down of it.
+    pub fn record(&self, activated: bool) -> Record {
+        self.record_with(self.given.clone(), activated)
+    }
+
+    /// What would be written down of it with other properties.
+    pub fn record_with(&self, properties: Vec<Assignment>, activated: bool) -> Record {
+        Record {
+            instance: self.id,
+            link: self.link,
+            vnetid: self.vnetid,
+            plugin: self.plugin_name().to_owned(),
+            properties,
+            activated,
+        }
+    }
+
+    /// What the driver is told of its plugin at work, or of one that may take that place.
+    pub fn association(&self, search: &Search) -> Association {
+        let (mode, sources) = (search.target(), search.sources());
+        Association { link: self.link, instance: self.id, mode, sources }
+    }
+
+    /// As clients see it.
+    pub fn info(&self) -> InstanceInfo {
+        InstanceInfo {
+            instance: self.id,
+            link: self.link,
+            plugin: self.plugin_name().to_owned(),
+            state: self.state.shown(),
+            properties: self.properties(),
+        }
+    }
+
+    /// Answers the client that waits for its activation.
+    pub fn answer(&mut self, result: Result<(), ControlError>) {
+        if let Some(answer) = self.waiting.take() {
+            answer.give(result.map(|()| Response::Done));
+        }
+    }
+
+    /// Why it cannot be activated, where it cannot.
+    pub fn activation_refusal(&self) -> Option<ControlError> {
+        let what = match self.state {
+            State::Created => return None,
+            State::Starting | State::Activating => "being activated",
+            State::Waking | State::Active | State::Associated => "active",
+        };
+        Some(ControlError::new(ErrorCode::Exists, format!("instance {} is already {what}", self.id)))
+    }
+
+    /// Why its properties cannot be changed now, where they cannot.
+    pub fn change_refusal(&self) -> Option<ControlError> {
+        let busy = matches!(self.state, State::Starting | State::Activating);
+        let what = match (busy, &self.change) {
+            (true, _) => "is being activated",
+            (false, Some(_)) => "is having its properties changed already",
+            (false, None) => return None,
+        };
+        Some(ControlError::new(ErrorCode::Busy, format!("instance {} {what}", self.id)))
+    }
+
+    fn plugin_name(&self) -> &str {
+        match &self.plugin {
+            Known::There(plugin, ..) => plugin.name(),
+            Known::Missing(name, _) => name,
+        }
+    }
+
+    /// Of a plugin that is not there, what was given is all there is to show.
+    fn properties(&self) -> Vec<PropertyValue> {
+        match &self.plugin {
+            Known::There(plugin, properties, _) => {
+                let value = |name: &str| properties.value(name).map(ToString::to_string);
+                let shown =
+                    |spec: &PropertySpec| PropertyValue { value: value(&spec.name), spec: spec.clone() };
+                plugin.properties().iter().map(shown).collect()
+            }
+            Known::Missing(..) => self.given.iter().map(shown_alone).collect(),
+        }
+    }
+}
+
+/// Properties that an instance may get, and what the plugin has made of them.
+pub struct Changed {
+    /// As they were given.
+    pub given: Vec<Assignment>,
+    /// The same, checked.
+    pub properties: Properties,
+    /// Not yet started.
+    pub lookup: Box<dyn Lookup>,
+}
+
+fn shown_alone(given: &Assignment) -> PropertyValue {
+    let spec = PropertySpec {
+        name: given.name.clone().into(),
+        ..PropertySpec::new("", Kind::String, Possible::Any, None, "")
+    };
+    PropertyValue { spec, value: Some(given.value.clone()) }
+}
