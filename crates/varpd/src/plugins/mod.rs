@@ -6,6 +6,7 @@
 //! speaks with through actions and events too.
 
 mod direct;
+pub mod files;
 pub mod interface;
 
 use overlay_core::lookup::{Sources, TargetMode};
@@ -16,7 +17,7 @@ use overlay_core::types::{Moment, VnetId};
 use interface::{Action, Event, Io};
 
 /// Every search plugin that is part of varpd. Requests, help and the conformance tests read this list.
-pub static PLUGINS: &[&dyn Plugin] = &[&direct::Direct];
+pub static PLUGINS: &[&dyn Plugin] = &[&direct::Direct, &files::Plug];
 
 /// When a plugin is asked for a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +122,7 @@ mod tests {
             (Kind::Ip, Possible::Address(AddressRule::HostOrAny)) => "::".to_owned(),
             (Kind::Ip, _) => "192.0.2.1".to_owned(),
             (Kind::Int | Kind::Uint, _) => "1".to_owned(),
-            (Kind::String, _) => "x".to_owned(),
+            (Kind::String, _) => "/x".to_owned(),
         }
     }
 
