@@ -6,6 +6,8 @@
 
 mod disk;
 mod route;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::PathBuf;
@@ -102,6 +104,8 @@ async fn watch(keeper: Keeper, mut actions: mpsc::UnboundedReceiver<IoAction>, e
 struct Pace {
     /// A failure is held back, as it may pass.
     held: bool,
+    /// The failure that was reported last, while nothing good has come after it.
+    told: Option<String>,
     next: Option<Instant>,
 }
 
@@ -117,13 +121,14 @@ impl Pace {
         let report = match look {
             Look::Same => None,
             Look::Loaded(table, difference) => {
-                self.held = false;
+                (self.held, self.told) = (false, None);
                 Some(Report::Loaded(table, difference))
             }
             Look::Failed { reason, there } => {
                 self.held = !settled;
                 again |= self.held || !there;
-                settled.then_some(Report::Failed(reason))
+                let new = settled && self.told.as_ref() != Some(&reason);
+                new.then(|| Report::Failed(self.told.insert(reason).clone()))
             }
         };
         let pending = self.next.filter(|at| *at > now);
