@@ -6,8 +6,8 @@
 //!  Ask ──────> the answer of the table; unknown before there is one
 //! ```
 //!
-//! The file is the authority: what it does not say is certain not to be. [`format`] reads it, [`table`] holds it,
-//! [`difference`] says what a new one changes, [`io`] watches it on the disk, and [`lookup`] is the state machine.
+//! The file is the authority: what it does not say is certain not to be. [`mod@format`] reads it, [`table`] holds it,
+//! [`difference`] says what a new one changes, `lookup` is the state machine, and `io` keeps an eye on the disk.
 
 pub mod difference;
 pub mod format;
