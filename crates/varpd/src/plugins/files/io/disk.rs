@@ -30,6 +30,8 @@ pub(super) struct Disk {
     seen: Option<Identity>,
     /// The table that was given out last.
     table: Option<Arc<Table>>,
+    /// The log says that changes may go unnoticed.
+    warned: bool,
 }
 
 /// What a look at the file has shown.
@@ -58,7 +60,7 @@ struct Identity {
 
 impl Disk {
     pub(super) fn new(path: PathBuf, accept_any: bool, inotify: Option<Arc<Inotify>>) -> Self {
-        Self { path, accept_any, inotify, route: Route::default(), seen: None, table: None }
+        Self { path, accept_any, inotify, route: Route::default(), seen: None, table: None, warned: false }
     }
 
     /// Where the last look led.
@@ -75,6 +77,10 @@ impl Disk {
     pub(super) fn look(mut self, forced: bool) -> (Self, Look) {
         // Watched before it is looked at, so that no change falls in between.
         self.route = Route::walk(&self.path, self.inotify.as_deref(), &self.route);
+        if !self.is_watched() && !self.warned {
+            tracing::warn!("{} cannot be watched, and is looked at each second", self.path.display());
+        }
+        self.warned = !self.is_watched();
         let look = self.read(forced);
         (self, look)
     }

@@ -160,7 +160,7 @@ fn open_inotify() -> Option<AsyncFd<Shared>> {
     let registered = opened
         .map_err(std::io::Error::from)
         .and_then(|inotify| AsyncFd::with_interest(Shared(Arc::new(inotify)), Interest::READABLE));
-    registered.inspect_err(|error| tracing::warn!("files are looked at each second: {error}")).ok()
+    registered.inspect_err(|error| tracing::warn!("cannot watch files: {error}")).ok()
 }
 
 /// Waits until something happens that concerns the file, and takes all that has happened by then.

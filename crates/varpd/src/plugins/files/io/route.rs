@@ -131,7 +131,8 @@ impl Walk<'_> {
                 let names = self.route.names.entry(watch).or_default();
                 name.is_some_and(|name| names.insert(name.to_owned()))
             }
-            Err(_) => {
+            Err(error) => {
+                tracing::debug!("cannot watch {}: {error}", place.display());
                 self.route.complete = false;
                 false
             }

@@ -309,6 +309,21 @@ async fn it_ends_when_its_instance_does() {
     timeout(Duration::from_secs(60), task).await.expect("it goes on").unwrap();
 }
 
+#[test]
+fn without_a_watch_a_changed_file_is_known_by_its_identity() {
+    let scratch = Scratch::new();
+    let path = scratch.paths().run.join("red.json");
+    fs::write(&path, at(1)).unwrap();
+    let (disk, look) = Disk::new(path.clone(), false, None).look(false);
+    assert!(matches!(look, Look::Loaded(..)) && !disk.is_watched());
+    let (disk, look) = disk.look(false);
+    assert!(matches!(look, Look::Same));
+    fs::write(&path, at(10)).unwrap();
+    let (disk, look) = disk.look(false);
+    assert!(matches!(look, Look::Loaded(_, difference) if difference.sources));
+    assert!(matches!(disk.look(true).1, Look::Loaded(_, difference) if difference == Difference::default()));
+}
+
 mod pace {
     use super::*;
 
