@@ -7,6 +7,8 @@ use std::pin::Pin;
 use overlay_core::types::{MacAddr, Moment, VlanId};
 use tokio::sync::mpsc;
 
+use super::files;
+
 /// The number of a question, by which its answer is known again; never used twice for one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
@@ -121,6 +123,8 @@ pub enum News {
 /// What a plugin's I/O tells its state machine: a variant for each plugin that has any.
 #[derive(Debug)]
 pub enum IoEvent {
+    /// Of `files`.
+    Files(files::Report),
     /// Of the twin of tests.
     #[cfg(test)]
     Twin,
@@ -129,6 +133,8 @@ pub enum IoEvent {
 /// What a plugin's state machine wants of its I/O: a variant for each plugin that has any.
 #[derive(Debug)]
 pub enum IoAction {
+    /// Of `files`.
+    Files(files::Order),
     /// Of the twin of tests.
     #[cfg(test)]
     Twin,

@@ -7,6 +7,7 @@
 //! too.
 
 mod direct;
+pub mod files;
 pub mod interface;
 mod registry;
 #[cfg(test)]
@@ -22,7 +23,7 @@ use interface::{Action, Event, Io};
 pub use registry::Registry;
 
 /// Every search plugin that is part of varpd. Requests, help and the conformance tests read this list.
-pub static PLUGINS: &[&dyn Plugin] = &[&direct::Direct];
+pub static PLUGINS: &[&dyn Plugin] = &[&direct::Direct, &files::Plug];
 
 /// When a plugin is asked for a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +130,7 @@ mod tests {
             (Kind::Ip, Possible::Address(AddressRule::HostOrAny)) => "::".to_owned(),
             (Kind::Ip, _) => "192.0.2.1".to_owned(),
             (Kind::Int | Kind::Uint, _) => "1".to_owned(),
-            (Kind::String, _) => "x".to_owned(),
+            (Kind::String, _) => "/x".to_owned(),
         }
     }
 

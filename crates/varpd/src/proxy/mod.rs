@@ -66,8 +66,6 @@ mod tests;
 use std::mem;
 use std::net::IpAddr;
 
-use std::net::IpAddr;
-
 use overlay_core::lookup::{Octets, Verdict};
 use overlay_core::types::{MacAddr, VlanId};
 use overlay_core::wire::Ethernet;
@@ -232,9 +230,4 @@ fn flood(head: &Head, doubt: bool) -> (State, Step) {
 
 fn done(verdict: Verdict) -> (State, Step) {
     (State::Ended, Step::Done(verdict))
-}
-
-/// PLACEHOLDER until the proxies are there: the unsolicited frame that tells of an address.
-pub fn announcement(_ip: IpAddr, _mac: MacAddr, _vid: Option<VlanId>) -> Octets {
-    Octets::default()
 }
