@@ -7,6 +7,8 @@ use std::pin::Pin;
 use overlay_core::types::{MacAddr, Moment, VlanId};
 use tokio::sync::mpsc;
 
+use super::program::{ProgramAction, ProgramEvent};
+
 /// The number of a question, by which its answer is known again; never used twice for one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
@@ -120,11 +122,17 @@ pub enum News {
 
 /// What a plugin's I/O tells its state machine: a variant for each plugin that has any.
 #[derive(Debug)]
-pub enum IoEvent {}
+pub enum IoEvent {
+    /// Of a plugin that is a program.
+    Program(ProgramEvent),
+}
 
 /// What a plugin's state machine wants of its I/O: a variant for each plugin that has any.
 #[derive(Debug)]
-pub enum IoAction {}
+pub enum IoAction {
+    /// Of a plugin that is a program.
+    Program(ProgramAction),
+}
 
 /// The I/O of one instance of a plugin.
 pub trait Io: Send {

@@ -7,6 +7,7 @@
 
 mod direct;
 pub mod interface;
+pub mod program;
 
 use overlay_core::lookup::{Sources, TargetMode};
 use overlay_core::property::{Properties, PropertySpec};
