@@ -19,7 +19,7 @@ use super::trust::{self, Distrust};
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// How long it is waited for what a program says at its end.
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(200);
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// How long the system may take to end what was killed.
 const KILL: Duration = Duration::from_secs(1);
@@ -143,7 +143,7 @@ impl Drop for Running {
 }
 
 /// Reads from what may be gone, which then never has anything. Can be given up and begun again.
-pub(super) async fn read_from(
+pub(crate) async fn read_from(
     source: &mut Option<impl AsyncRead + Unpin>,
     piece: &mut [u8],
 ) -> io::Result<usize> {

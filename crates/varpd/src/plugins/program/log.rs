@@ -14,7 +14,7 @@ use super::launch::{LAST_WORDS, read_from};
 const PIECE: usize = 4096;
 
 /// The standard error of one run.
-pub(super) struct Log {
+pub(crate) struct Log {
     stderr: Option<ChildStderr>,
     piece: Vec<u8>,
     chatter: Chatter,
@@ -24,13 +24,13 @@ pub(super) struct Log {
 
 impl Log {
     /// Of `stderr`; each line begins with `label`.
-    pub(super) fn new(stderr: Option<ChildStderr>, label: &Arc<str>) -> Self {
+    pub(crate) fn new(stderr: Option<ChildStderr>, label: &Arc<str>) -> Self {
         let label = Arc::clone(label);
         Self { stderr, piece: vec![0; PIECE], chatter: Chatter::default(), begun: Instant::now(), label }
     }
 
     /// Takes the next piece; never comes back once there is none. Can be given up and begun again.
-    pub(super) async fn read(&mut self) {
+    pub(crate) async fn read(&mut self) {
         match read_from(&mut self.stderr, &mut self.piece).await {
             Ok(count) if count > 0 => {
                 let now = since(self.begun);
@@ -41,14 +41,14 @@ impl Log {
     }
 
     /// Takes all there is, for ever.
-    pub(super) async fn keep(&mut self) -> Infallible {
+    pub(crate) async fn keep(&mut self) -> Infallible {
         loop {
             self.read().await;
         }
     }
 
     /// Why a program has ended: this, and the last line that it wrote.
-    pub(super) async fn with_last_words(mut self, reason: String) -> String {
+    pub(crate) async fn with_last_words(mut self, reason: String) -> String {
         let rest = async {
             while self.stderr.is_some() {
                 self.read().await;

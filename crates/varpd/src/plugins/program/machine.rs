@@ -333,7 +333,10 @@ impl Lookup for Machine {
 }
 
 /// What a program tells of destinations.
-fn news(said: Said) -> Result<Action, String> {
+///
+/// # Errors
+/// It cannot be so.
+pub(crate) fn news(said: Said) -> Result<Action, String> {
     Ok(Action::News(match said {
         Said::Moved(place) => legal::place(place).map(|(mac, ends)| News::Moved(mac, ends))?,
         Said::Learned(place) => legal::place(place).map(|(mac, ends)| News::Learned(mac, ends))?,

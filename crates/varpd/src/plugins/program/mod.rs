@@ -6,15 +6,16 @@
 
 mod chatter;
 pub(crate) mod declaration;
-mod discover;
+pub(crate) mod discover;
 mod fuzz;
 pub(crate) mod launch;
 pub(crate) mod legal;
-mod log;
-mod machine;
+pub(crate) mod log;
+pub(crate) mod machine;
 pub(crate) mod message;
+pub(crate) mod outbox;
 mod pause;
-mod questions;
+pub(crate) mod questions;
 mod runner;
 #[cfg(test)]
 mod tests;

@@ -4,26 +4,21 @@
 //! What the program writes is read a piece at a time, the next one when the state machine has dealt with the last: so
 //! one that writes too fast waits. What it does not read is kept up to a limit.
 
-use std::future::pending;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::io::AsyncWriteExt;
-use tokio::process::{ChildStdin, ChildStdout};
+use tokio::process::ChildStdout;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
 use super::launch::{GRACE, LAST_WORDS, Launch, Running, read_from};
 use super::log::Log;
+use super::outbox::Outbox;
 use super::{ProgramAction, ProgramEvent};
 use crate::plugins::interface::{Io, IoAction, IoEvent, IoEvents};
 
 /// Octets taken at a time.
 const PIECE: usize = 64 * 1024;
-
-/// Octets that wait for the program to read them.
-const OUTBOX: usize = 8 * 1024 * 1024;
 
 /// Runs a program for one instance.
 #[derive(Debug, Clone)]
@@ -162,47 +157,6 @@ enum Next {
     Go,
     Kill(String),
     Release,
-}
-
-/// What waits for the program to read it.
-struct Outbox {
-    stdin: Option<ChildStdin>,
-    octets: Vec<u8>,
-    written: usize,
-}
-
-impl Outbox {
-    const fn new(stdin: Option<ChildStdin>) -> Self {
-        Self { stdin, octets: Vec::new(), written: 0 }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.written == self.octets.len()
-    }
-
-    /// Adds a line; whether there was room.
-    fn add(&mut self, line: &[u8]) -> bool {
-        if self.octets.len() - self.written + line.len() > OUTBOX {
-            return false;
-        }
-        if self.written > self.octets.len() / 2 {
-            self.octets.drain(..self.written);
-            self.written = 0;
-        }
-        self.octets.extend_from_slice(line);
-        true
-    }
-
-    async fn write(&mut self) -> io::Result<()> {
-        let Some(stdin) = &mut self.stdin else { return pending().await };
-        match stdin.write(&self.octets[self.written..]).await? {
-            0 => Err(io::ErrorKind::WriteZero.into()),
-            count => {
-                self.written += count;
-                Ok(())
-            }
-        }
-    }
 }
 
 /// Lets a program end by itself, its input having ended, and sees to it that it does.
