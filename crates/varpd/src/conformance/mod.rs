@@ -79,12 +79,7 @@ impl fmt::Display for Line {
 
 /// Puts a program through every check, with these properties of it (their names with the plugin's or without), and
 /// gives each line to `report` when it is known; whether none failed.
-pub async fn check(
-    file: &Path,
-    given: &[Assignment],
-    limits: Limits,
-    report: &mut dyn FnMut(&Line),
-) -> bool {
+pub async fn check(file: &Path, given: &[Assignment], limits: Limits, report: &mut dyn FnMut(&Line)) -> bool {
     let mut report = Report { report, failed: false };
     let Some(candidate) = Candidate::find(file, limits, &mut report) else { return false };
     let Some((mode, table)) = candidate.declares_itself(&mut report).await else { return false };

@@ -40,8 +40,8 @@ pub(crate) enum DescribeError {
     #[error("it cannot be spoken with: {0}")]
     Io(#[from] io::Error),
     /// It said nothing of the kind for too long.
-    #[error("it has not declared itself within {} s", LIMIT.as_secs())]
-    Silent,
+    #[error("it has not declared itself within {} s", .0.as_secs_f64())]
+    Silent(Duration),
     /// It ended its output first.
     #[error("it did not declare itself: {0}")]
     Ended(String),
@@ -156,7 +156,7 @@ pub(crate) async fn describe(
     let mut running = launch.start()?;
     let mut log = Log::new(running.stderr.take(), label);
     let declared = tokio::select! {
-        declared = timeout(limit, declare(&mut running)) => declared.unwrap_or(Err(DescribeError::Silent)),
+        declared = timeout(limit, declare(&mut running)) => declared.unwrap_or(Err(DescribeError::Silent(limit))),
         never = log.keep() => match never {},
     };
     drop((running.stdin.take(), running.stdout.take()));

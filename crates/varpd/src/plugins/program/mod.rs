@@ -18,7 +18,7 @@ mod pause;
 pub(crate) mod questions;
 mod runner;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod trust;
 
 use overlay_core::property::{Properties, PropertySpec};
