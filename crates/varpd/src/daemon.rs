@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::driver::Driver;
 use crate::message::Message;
 use crate::owner::Owner;
+use crate::plugins::program::discover;
 use crate::plugins::{Plugin, Registry};
 use crate::privileges::{PrivilegeError, drop_root};
 use crate::server::{CONNECTIONS_MAX, Server};
@@ -98,11 +99,6 @@ impl Plugins {
         all.extend(discover(&self.dirs).await);
         all
     }
-}
-
-/// PLACEHOLDER until plugins from outside are there: `plugins::program::discover` takes this place.
-async fn discover(_dirs: &[PathBuf]) -> Vec<Arc<dyn Plugin>> {
-    Vec::new()
 }
 
 /// Serves the host of `place` until `stop` comes to its end; calls `ready` once the control socket serves. Whenever

@@ -2,18 +2,21 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
 use overlay_core::control::Paths;
+use overlay_core::property::parse_assignments;
 use sd_notify::NotifyState;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use varpd::conformance::{self, Limits};
 use varpd::daemon::{self, Place, Plugins};
 
 /// Answers where the destinations of overlay networks are.
@@ -30,13 +33,24 @@ struct Options {
     /// /usr/local/lib/overlay/plugins and /usr/lib/overlay/plugins]
     #[arg(short = 'i', long, value_name = "DIR")]
     include: Vec<PathBuf>,
+    /// Checks a search plugin that is a program, and does nothing else
+    #[arg(long, value_name = "FILE")]
+    check_plugin: Option<PathBuf>,
+    /// Properties with which the plugin is checked
+    #[arg(short = 'p', value_name = "NAME=VALUE[,...]", requires = "check_plugin")]
+    properties: Vec<String>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     log_to_stderr();
-    match start(options) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match &options.check_plugin {
+        Some(file) => check_plugin(file, &options.properties),
+        None => start(options).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             let _ = writeln!(io::stderr(), "varpd: {error:#}");
             ExitCode::FAILURE
@@ -49,14 +63,25 @@ fn start(options: Options) -> anyhow::Result<()> {
     let place = Place::take(&paths).context("cannot start")?;
     // Before the runtime: there is one thread yet.
     place.drop_root().context("cannot start")?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("cannot start the runtime")?.block_on(async {
+    runtime()?.block_on(async {
         let signals = Signals::new().context("cannot wait for signals")?;
         let reload = Arc::new(Notify::new());
         let stop = signals.stop(Arc::clone(&reload));
         let plugins = Plugins::of_dirs(options.include);
         daemon::run(place, plugins, tell_ready, reload, stop).await.context("cannot start")
     })
+}
+
+/// Whether a program passes every check.
+fn check_plugin(file: &Path, properties: &[String]) -> anyhow::Result<bool> {
+    let given = parse_assignments(properties.iter().map(String::as_str))?;
+    let mut report = |line: &conformance::Line| drop(writeln!(io::stdout(), "{line}"));
+    let checks = conformance::check(file, &given, Limits::default(), &mut report);
+    Ok(runtime()?.block_on(checks))
+}
+
+fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")
 }
 
 fn log_to_stderr() {

@@ -8,6 +8,7 @@ use overlay_core::types::{MacAddr, Moment, VlanId};
 use tokio::sync::mpsc;
 
 use super::files;
+use super::program::{ProgramAction, ProgramEvent};
 
 /// The number of a question, by which its answer is known again; never used twice for one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,6 +129,8 @@ pub enum IoEvent {
     /// Of the twin of tests.
     #[cfg(test)]
     Twin,
+    /// Of a plugin that is a program.
+    Program(ProgramEvent),
 }
 
 /// What a plugin's state machine wants of its I/O: a variant for each plugin that has any.
@@ -138,6 +141,8 @@ pub enum IoAction {
     /// Of the twin of tests.
     #[cfg(test)]
     Twin,
+    /// Of a plugin that is a program.
+    Program(ProgramAction),
 }
 
 /// The I/O of one instance of a plugin.

@@ -9,6 +9,7 @@
 mod direct;
 pub mod files;
 pub mod interface;
+pub mod program;
 mod registry;
 #[cfg(test)]
 #[path = "../../tests/it/dynamic.rs"]

@@ -1,6 +1,7 @@
 //! The whole daemon against a scripted driver and all kinds of clients. Changing anything needs the right to
 //! it: run these as root or as a member of `netadm`.
 
+mod check_plugin;
 mod clients;
 mod dynamic;
 mod host;

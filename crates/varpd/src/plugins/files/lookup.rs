@@ -102,7 +102,7 @@ impl Lookup for Files {
                 self.loaded(table, difference, actions);
             }
             Event::Io(IoEvent::Files(Report::Failed(reason))) => self.failed(reason, actions),
-            Event::Alarm => {}
+            Event::Alarm | Event::Io(_) => {}
         }
     }
 

@@ -41,7 +41,10 @@ impl Desk {
         prepare(&directory);
         let (orders, actions) = mpsc::unbounded_channel();
         let (sink, reports) = mpsc::unbounded_channel();
-        let events = IoEvents::new(move |IoEvent::Files(report)| sink.send(report).is_ok());
+        let events = IoEvents::new(move |event| match event {
+            IoEvent::Files(report) => sink.send(report).is_ok(),
+            other => panic!("{other:?}"),
+        });
         let keeper = Box::new(Keeper::new(directory.join(name), any));
         let task = tokio::spawn(keeper.run(actions, events));
         orders.send(IoAction::Files(Order::Watch)).unwrap();

@@ -1,0 +1,4 @@
+mod arrows;
+mod discovery;
+mod processes;
+pub(crate) mod script;
