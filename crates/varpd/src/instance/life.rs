@@ -1,20 +1,25 @@
 //! The life of an instance as a pure state machine.
 //!
 //! ```text
-//!             Activate               Ready                  Accepted
-//!   Created ----------> Starting ----------> Activating -------------> Associated <---+
-//!      ^                  |  |                 |  ^  |                  |    ^        |
-//!      |     Degraded     |  |                 |  +--+ Attached, Ready  |    |        | Accepted
-//!      +------------------+  |                 |    (asked again)       |    |        |
-//!      +---------------------|-----------------+          Unavailable,  |    +--------+
-//!        Refused, NotKept,   |                        Attached, Ready   v             |
-//!        Unavailable         |                              +-------> Active ---------+
-//!                            |            Ready (asked)     |           |  ^
-//!   (restored) ---> Waking --|------------------------------+           +--+ Attached, Ready (asked), Refused
-//!                     |      |
-//!                     +------|------------------------------------------> Associated
-//!                            |   Accepted (other properties made it ready)
-//!   any state -- Destroy, OverlayDeleted --> (ended)
+//! A client activates it:
+//!              Activate              Ready (asked)           Accepted
+//!   Created ------------> Starting ---------------> Activating ---------> Associated
+//!    ^   ^                    |                       |  ^  |
+//!    |   +----- Degraded -----+                       |  +--+ Attached, Ready (asked again)
+//!    +------ Refused, NotKept, Unavailable -----------+
+//!
+//! It was active before, by its record:
+//!             Ready (asked)          Accepted
+//!   Waking ----------------> Active ----------> Associated
+//!    |                       ^  ^ |               |    ^
+//!    |                       |  +-+ Attached,     |    |
+//!    |                       |      Ready (asked) |    |
+//!    |                       +--------------------+    |
+//!    |                         Unavailable, Attached   |
+//!    |                         and Ready (asked)       |
+//!    +------ Accepted, of other properties ------------+
+//!
+//! Any state -- Destroy, OverlayDeleted --> (ended)
 //! ```
 //!
 //! What the driver refuses of an activated instance leaves it as it is, and so does a plugin that cannot work now:

@@ -1,7 +1,7 @@
 //! An instance of a search plugin: what it is made of, and how far it has come.
 
-mod change;
-mod life;
+pub mod change;
+pub mod life;
 
 use std::sync::Arc;
 
@@ -80,7 +80,14 @@ impl Known {
     }
 
     fn missing(name: String, why: &ControlError) -> Self {
-        let reason = format!("search plugin '{name}' is not there: {why}");
+        let reason = match why.code {
+            ErrorCode::NotFound => {
+                format!(
+                    "search plugin '{name}' is not there; once its program is installed, send varpd SIGHUP"
+                )
+            }
+            _ => format!("search plugin '{name}' does not take the properties: {why}"),
+        };
         Self::Missing(name, reason)
     }
 }

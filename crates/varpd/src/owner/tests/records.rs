@@ -77,9 +77,9 @@ fn an_instance_whose_plugin_is_missing_stays_and_says_so() {
     let requests = bench.requests();
     let said = degradations(&requests);
     assert_eq!((said.len(), said[0].0), (1, link(1)));
-    assert!(said[0].1.starts_with("search plugin 'twin' is not there: "), "{said:?}");
+    assert!(said[0].1.starts_with("search plugin 'twin' is not there; "), "{said:?}");
     let refused = bench.activate(2).try_recv().unwrap().unwrap_err();
-    assert!(refused.message.starts_with("search plugin 'twin' is not there: "), "{refused}");
+    assert!(refused.message.starts_with("search plugin 'twin' is not there; "), "{refused}");
     bench.look_up(vec![target(1, 1)]);
     assert_eq!(bench.answers(), [told(1, About::Mac(mac(1)), Verdict::Unknown)]);
 }
