@@ -162,7 +162,10 @@ pub(crate) async fn describe(
     drop((running.stdin.take(), running.stdout.take()));
     let how = match timeout(GRACE, running.ended()).await {
         Ok(how) => how,
-        Err(_) => running.killed().await.unwrap_or_default(),
+        Err(_) => {
+            running.killed().await;
+            "it closed its output".to_owned()
+        }
     };
     let how = log.with_last_words(how).await;
     declared.map_err(|error| match error {

@@ -10,6 +10,7 @@ use overlay_core::types::{MacAddr, VlanId, VnetId};
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::declaration::printable;
 use crate::plugins::interface::Query;
 
 /// The version of the protocol.
@@ -261,11 +262,12 @@ pub(crate) struct Complaint {
 /// Reads a line; nothing when it says only what is not known here.
 ///
 /// # Errors
-/// What is wrong with it, in one line.
+/// What is wrong with it, in one line that can be shown.
 pub(crate) fn read(line: &[u8]) -> Result<Option<Said>, String> {
     match serde_json::from_slice(line) {
         Ok(Line(said)) => Ok(said),
-        Err(error) => Err(error.to_string()),
+        // The reason quotes the line.
+        Err(error) => Err(printable(&error.to_string())),
     }
 }
 
@@ -414,6 +416,7 @@ mod tests {
             (r#"{"ready":{"sources":"some"}}"#, "neither a list"),
             (r#"{"answer":{"ends":[]}}"#, "missing field `id`"),
             (r#"{"answer":{"id":-1}}"#, "invalid value"),
+            (r#"{"plugin":{"protocol":1,"mode":"\u001b[2J"}}"#, r"unknown variant `\u{1b}[2J`"),
         ] {
             let error = read(line.as_bytes()).unwrap_err();
             assert!(error.contains(reason), "{line}: {error}");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nix::fcntl::OFlag;
 use nix::sys::inotify::Inotify;
 use overlay_core::lookup::Sources;
-use overlay_core::protocol::LINE_MAX;
+use overlay_core::protocol::TRUSTED_LINE_MAX;
 
 use super::super::difference::Difference;
 use super::super::format::{self, Notes};
@@ -18,7 +18,8 @@ use super::route::Route;
 const SIZE_MAX: u64 = 256 * 1024 * 1024;
 
 /// The most tunnel ends that may send: the driver takes them in one line, of up to 42 octets each.
-const SOURCES_MAX: usize = LINE_MAX / 48;
+const SOURCES_MAX: usize = 1_000_000;
+const _: () = assert!(SOURCES_MAX * 48 < TRUSTED_LINE_MAX);
 
 /// The file and its surroundings, used by one thread at a time; it may block.
 pub(super) struct Disk {
@@ -105,14 +106,10 @@ impl Disk {
     fn table(&self, bytes: &[u8]) -> Result<Table, String> {
         let (table, notes) = format::parse_with_notes(bytes).map_err(|error| error.to_string())?;
         self.log(&notes);
-        match table.sources() {
-            Sources::Known(ends) if ends.len() > SOURCES_MAX && !self.accept_any => Err(format!(
-                "there are {} tunnel ends, more than the {SOURCES_MAX} that can be told apart from others; \
-                 files/accept=any takes them",
-                ends.len()
-            )),
-            _ => Ok(table),
+        if !self.accept_any {
+            check_sources(table.sources())?;
         }
+        Ok(table)
     }
 
     fn loaded(&mut self, table: Table) -> Look {
@@ -160,4 +157,32 @@ fn content(file: File, size: u64) -> Result<Vec<u8>, String> {
     let read: io::Result<usize> = file.take(SIZE_MAX + 1).read_to_end(&mut bytes);
     read.map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() as u64 > SIZE_MAX { Err(too_large()) } else { Ok(bytes) }
+}
+
+fn check_sources(sources: &Sources) -> Result<(), String> {
+    match sources {
+        Sources::Known(ends) if ends.len() > SOURCES_MAX => Err(format!(
+            "there are {} tunnel ends, more than the {SOURCES_MAX} that can be told apart from others; \
+             files/accept=any takes them",
+            ends.len()
+        )),
+        Sources::Known(_) | Sources::Any => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn more_tunnel_ends_than_the_driver_takes_are_refused() {
+        let known =
+            |count: usize| Sources::known((0..count as u32).map(|number| Ipv4Addr::from(number).into()));
+        assert_eq!(check_sources(&known(SOURCES_MAX)), Ok(()));
+        let reason = "there are 1000001 tunnel ends, more than the 1000000 that can be told apart from others; \
+                      files/accept=any takes them";
+        assert_eq!(check_sources(&known(SOURCES_MAX + 1)), Err(reason.to_owned()));
+        assert_eq!(check_sources(&Sources::Any), Ok(()));
+    }
 }

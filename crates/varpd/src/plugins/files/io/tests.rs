@@ -5,7 +5,6 @@ use std::path::Path;
 
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
-use overlay_core::lookup::Sources;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -268,23 +267,6 @@ async fn a_file_that_is_too_large_is_not_read() {
         File::create(directory.join("red.json")).unwrap().set_len(256 * 1024 * 1024 + 1).unwrap();
     };
     Desk::new("red.json", sparse).fails("red.json", "has more than 268435456 octets").await;
-}
-
-#[tokio::test]
-async fn more_tunnel_ends_than_the_driver_takes_are_refused_unless_any_is_accepted() {
-    let many = |directory: &Path| {
-        let entry = |number: u16| {
-            let [high, low] = number.to_be_bytes();
-            format!(r#""2:0:0:0:{high:x}:{low:x}": {{"ip": "10.0.{high}.{low}", "port": 4789}}"#)
-        };
-        let entries: Vec<_> = (0..6000).map(entry).collect();
-        fs::write(directory.join("red.json"), format!("{{{}}}", entries.join(","))).unwrap();
-    };
-    let reason = "there are 6000 tunnel ends, more than the 5461 that can be told apart from others; \
-                  files/accept=any takes them";
-    Desk::new("red.json", many).fails("red.json", reason).await;
-    let (table, _) = Desk::accepting(true, "red.json", many).loaded().await;
-    assert!(matches!(table.sources(), Sources::Known(ends) if ends.len() == 6000));
 }
 
 #[tokio::test]

@@ -93,7 +93,6 @@ fn word(action: &Action) -> String {
             ProgramAction::Kill => "kill".into(),
             ProgramAction::Log(line) => format!("log {line}"),
         },
-        #[allow(unreachable_patterns, reason = "other plugins have I/O too")]
         other => format!("{other:?}"),
     }
 }
