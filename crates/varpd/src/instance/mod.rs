@@ -48,6 +48,8 @@ pub struct Instance {
     pub waiting: Option<Answer>,
     /// Whether the driver does not have its overlay.
     pub orphan: bool,
+    /// Whether its plugin has been told of the association that is in force.
+    pub greeted: bool,
     /// Its plugin at work, from its start on.
     pub search: Option<Search>,
     /// Why its lookups do not work, or not wholly.
@@ -128,6 +130,7 @@ impl Instance {
             state: State::Created,
             waiting: None,
             orphan: false,
+            greeted: false,
             search: None,
             trouble: None,
             told: false,

@@ -1,6 +1,5 @@
 //! Properties of instances that change while they run.
 
-use overlay_core::lookup::{About, TargetMode, Verdict};
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{ControlError, Response};
 use overlay_core::types::LinkId;
@@ -126,24 +125,16 @@ impl Owner {
             change.fail(error);
             return self.take_back(id, accepted);
         }
-        let link = instance.link;
         let (generation, old, held) = replace(instance, change);
         let event = if accepted { Event::Accepted } else { Event::Ready };
         self.act(id, Action::Restore, &event);
         self.apply(id, &event);
         tracing::info!("instance {id} has other properties");
-        if self.is_dynamic(id) {
-            self.answer(link, About::All, Verdict::Doubtful);
-        }
+        self.greet(id);
         self.settle(id, generation, held.into_iter());
         if let Some(old) = old {
             self.drive(id, generation, |search, now, outcomes| search.inherit(old, now, outcomes));
         }
-    }
-
-    fn is_dynamic(&self, id: u32) -> bool {
-        let search = self.table.instance(id).and_then(|instance| instance.search.as_ref());
-        search.is_some_and(|search| search.target() == TargetMode::Dynamic)
     }
 
     /// All stays as it was.

@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use overlay_core::lookup::{About, Answer, Question, Verdict};
+use overlay_core::lookup::{About, Answer, Question, TargetMode, Verdict};
 use overlay_core::protocol::{Association, Call, ControlError, Reply, Request};
 use overlay_core::types::LinkId;
 use tokio::sync::mpsc;
 
 use super::Owner;
 use super::outbox::Outbox;
-use crate::instance::{Event, State};
+use crate::instance::{Event, Instance, State};
 use crate::message::Notice;
+use crate::plugins::interface::Event as PluginEvent;
 use crate::search::{Outcome, unanswered};
 
 /// One attached connection.
@@ -160,6 +161,9 @@ impl Owner {
 
     fn associate_all(&mut self, overlays: &HashSet<LinkId>) {
         for id in self.table.ids() {
+            if let Some(instance) = self.table.instance_mut(id) {
+                instance.greeted = false;
+            }
             if self.has_overlay(id, overlays) {
                 self.apply(id, &Event::Attached);
             }
@@ -210,6 +214,28 @@ impl Owner {
             Err(error) => Event::NotKept(error),
         };
         self.apply(id, &event);
+        let associated = |instance: &Instance| instance.state == State::Associated && !instance.greeted;
+        if self.table.instance(id).is_some_and(associated) {
+            self.greet(id);
+        }
+    }
+
+    /// The driver has an instance anew. What it knows of an earlier time may be wrong, and the plugin may give it a warm
+    /// start.
+    pub(super) fn greet(&mut self, id: u32) {
+        let Some(instance) = self.table.instance_mut(id) else {
+            return;
+        };
+        instance.greeted = true;
+        let Some(search) = instance.search.as_ref().filter(|search| search.target() == TargetMode::Dynamic)
+        else {
+            return;
+        };
+        let (link, generation) = (instance.link, search.generation);
+        self.answer(link, About::All, Verdict::Doubtful);
+        self.drive(id, generation, |search, now, outcomes| {
+            search.on_event(PluginEvent::Associated, now, outcomes);
+        });
     }
 
     /// Writes down that an instance has become active, where that is new.

@@ -65,6 +65,9 @@ pub enum Finding {
 pub enum Event {
     /// It begins to work; the first event, and once.
     Started,
+    /// The driver has taken it, for the first time or anew, and may know nothing yet: a warm start has its place here.
+    /// What the driver still has of an earlier time has been called doubtful already.
+    Associated,
     /// The administrator wants everything read again (SIGHUP).
     Reload,
     /// It is asked, and must answer each ticket once, now or later.

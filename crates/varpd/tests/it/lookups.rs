@@ -39,7 +39,13 @@ async fn active() -> (Host, Twin, Link, Script) {
     let (result, association) =
         join!(client.call(Request::ActivateInstance { instance }), driver.associated());
     assert_eq!((result, association.mode), (Ok(Response::Done), TargetMode::Dynamic));
+    greeting(&mut driver).await;
     (host, twin, driver, script)
+}
+
+/// What the driver still knows from before is called doubtful.
+async fn greeting(driver: &mut Link) {
+    assert_eq!(answers(driver).await, [told(About::All, Verdict::Doubtful)]);
 }
 
 async fn answers(driver: &mut Link) -> Vec<Answer> {
@@ -91,6 +97,7 @@ async fn a_question_is_asked_once_though_the_driver_comes_back_with_it() {
     drop(driver);
     let mut driver = twin.attach(&[1], &[]).await;
     driver.associated().await;
+    greeting(&mut driver).await;
     driver.event(Event::Lookups(vec![target(1, 1)])).await;
     host.until(&[(1, InstanceState::Associated)]).await;
     script.next(1, [Action::Answer(ticket, Finding::Absent)]);
@@ -107,7 +114,7 @@ async fn news_that_nobody_asked_for_reach_the_driver() {
     assert_eq!(answers(&mut driver).await, [told(About::Mac(mac(1)), Verdict::Absent)]);
     let degrade = Request::Degrade { link: link(1), message: "half of it is missing".into() };
     assert_eq!(driver.call().await.request, degrade);
-    assert_eq!(script.heard(), [(1, "Started".to_owned()), (1, "Reload".to_owned())]);
+    assert_eq!(script.heard(), ["Started", "Associated", "Reload"].map(|event| (1, event.to_owned())));
 }
 
 #[tokio::test]

@@ -4,9 +4,10 @@ mod lookups;
 mod records;
 mod searches;
 
+use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
-use overlay_core::lookup::{About, Answer as Told, Question, Verdict};
+use overlay_core::lookup::{About, Answer as Told, Question, TargetMode, Verdict};
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{Association, Call, InstanceInfo, InstanceState, Reply};
 use overlay_core::types::{MacAddr, VnetId};
@@ -24,6 +25,10 @@ type Pending = oneshot::Receiver<Result<Response, ControlError>>;
 struct Bench {
     owner: Owner,
     calls: Option<UnboundedReceiver<Call>>,
+    /// Calls that have been looked at already.
+    early: VecDeque<Call>,
+    /// Whether no association has been taken since the driver was attached.
+    greets: bool,
     script: Script,
     scratch: Scratch,
 }
@@ -67,7 +72,7 @@ impl Bench {
         let store = Store::open(&scratch.paths()).unwrap();
         let mut owner = Owner::restore(store, Registry::new(outside), Arc::default()).unwrap();
         owner.wake_all();
-        Self { owner, calls: None, script, scratch }
+        Self { owner, calls: None, early: VecDeque::new(), greets: false, script, scratch }
     }
 
     fn restarted(self) -> Self {
@@ -94,6 +99,7 @@ impl Bench {
     fn attach(&mut self, overlays: &[u32], deleted: &[u32]) {
         let (calls, receiver) = unbounded_channel();
         self.calls = Some(receiver);
+        self.greets = true;
         let links = |ids: &[u32]| ids.iter().copied().map(link).collect();
         let (overlays, deleted) = (links(overlays), links(deleted));
         self.take(Message::Driver(Notice::Attached { overlays, deleted, calls }));
@@ -161,7 +167,20 @@ impl Bench {
         let call = self.call();
         let Request::Associate(association) = call.request else { panic!("{call:?}") };
         self.reply(call.id, Ok(Response::Done));
+        if std::mem::take(&mut self.greets) && association.mode == TargetMode::Dynamic {
+            self.take_greeting(association.link);
+        }
         association
+    }
+
+    /// What the driver knows of an earlier connection is called doubtful, once for each.
+    fn take_greeting(&mut self, link: LinkId) {
+        let doubt = Told { link, about: About::All, verdict: Verdict::Doubtful };
+        let greeting = Request::Answers { answers: vec![doubt] };
+        let mut calls: Vec<_> = std::iter::from_fn(|| self.calls.as_mut()?.try_recv().ok()).collect();
+        let place = calls.iter().position(|call| call.request == greeting);
+        calls.remove(place.unwrap_or_else(|| panic!("{calls:?}")));
+        self.early.extend(calls);
     }
 
     fn destroy(&mut self, id: u32) -> Result<Response, ControlError> {
@@ -173,12 +192,15 @@ impl Bench {
     }
 
     fn call(&mut self) -> Call {
-        self.calls.as_mut().unwrap().try_recv().unwrap()
+        self.next_call().unwrap()
     }
 
     fn requests(&mut self) -> Vec<Request> {
-        let calls = self.calls.as_mut().unwrap();
-        std::iter::from_fn(|| calls.try_recv().ok()).map(|call| call.request).collect()
+        std::iter::from_fn(|| self.next_call()).map(|call| call.request).collect()
+    }
+
+    fn next_call(&mut self) -> Option<Call> {
+        self.early.pop_front().or_else(|| self.calls.as_mut().unwrap().try_recv().ok())
     }
 
     /// The answers of the one call that has been made.

@@ -60,7 +60,7 @@ impl Lookup for Point {
             Event::Started => actions.push(Action::Ready),
             // The driver asks nothing of an overlay with one destination.
             Event::Ask(ticket, _) => actions.push(Action::Answer(ticket, Finding::Unknown)),
-            Event::Reload | Event::Alarm | Event::Io(_) => {}
+            Event::Associated | Event::Reload | Event::Alarm | Event::Io(_) => {}
         }
     }
 }

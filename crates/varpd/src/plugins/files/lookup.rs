@@ -38,16 +38,14 @@ impl Files {
         if self.degraded.take().is_some() {
             actions.push(Action::Restore);
         }
-        match old {
-            Some(_) => tell(difference, actions),
-            None => self.start(&table, actions),
+        if old.is_some() {
+            tell(difference, actions);
         }
     }
 
-    /// What the driver still has may come from another time, and another file.
-    fn start(&self, table: &Table, actions: &mut Vec<Action>) {
-        actions.push(Action::News(News::AllDoubtful));
-        if self.preload {
+    /// A warm start, where it is wanted.
+    fn associated(&self, actions: &mut Vec<Action>) {
+        if let Some(table) = self.table.as_ref().filter(|_| self.preload) {
             let cards = table.destinations().filter(|(mac, _)| !mac.is_multicast());
             let learned = cards.map(|(mac, ends)| Action::News(News::Learned(mac, ends.to_vec())));
             actions.extend(learned.take(PRELOAD_MAX));
@@ -96,6 +94,7 @@ impl Lookup for Files {
     fn on_event(&mut self, event: Event, _now: Moment, actions: &mut Vec<Action>) {
         match event {
             Event::Started => actions.push(Action::Io(IoAction::Files(Order::Watch))),
+            Event::Associated => self.associated(actions),
             Event::Reload => actions.push(Action::Io(IoAction::Files(Order::Reload))),
             Event::Ask(ticket, query) => actions.push(Action::Answer(ticket, self.find(&query))),
             Event::Io(IoEvent::Files(Report::Loaded(table, difference))) => {
@@ -212,17 +211,23 @@ mod tests {
     #[test]
     fn the_first_table_makes_it_ready() {
         let mut twin = Twin::new(false, false);
-        assert_eq!(twin.load(RED), ["Ready", "News(AllDoubtful)"]);
+        assert_eq!(twin.load(RED), ["Ready"]);
         let known = ["192.0.2.1", "192.0.2.2", "192.0.2.9"].map(|ip| ip.parse().unwrap());
         assert_eq!(twin.files.sources(), Sources::known(known));
     }
 
     #[test]
-    fn a_warm_start_hands_over_every_card() {
-        let mut actions = Twin::new(false, true).load(RED);
-        actions.sort();
-        let learned = "News(Learned(2:0:0:0:0:1, [192.0.2.1:4789]))";
-        assert_eq!((actions.len(), &*actions[1]), (4, learned), "{actions:?}");
+    fn a_warm_start_hands_over_every_card_at_each_association() {
+        let mut twin = Twin::new(false, true);
+        assert!(twin.on(Event::Associated).is_empty());
+        assert_eq!(twin.load(RED), ["Ready"]);
+        for _ in 0..2 {
+            let mut actions = twin.on(Event::Associated);
+            actions.sort();
+            let learned = "News(Learned(2:0:0:0:0:1, [192.0.2.1:4789]))";
+            assert_eq!((actions.len(), &*actions[0]), (2, learned), "{actions:?}");
+        }
+        assert!(Twin::with(RED).on(Event::Associated).is_empty(), "only where it is wanted");
     }
 
     #[test]
@@ -290,7 +295,7 @@ mod tests {
         assert_eq!(twin.load(RED), [""; 0]);
         let mut twin = Twin::new(false, false);
         assert_eq!(twin.fail("bad"), ["Degrade(\"bad\")"]);
-        assert_eq!(twin.load(RED), ["Ready", "Restore", "News(AllDoubtful)"]);
+        assert_eq!(twin.load(RED), ["Ready", "Restore"]);
     }
 
     #[test]
