@@ -24,6 +24,7 @@ check: needs-build
 # Ratios against the kernel's vxlan behind a bridge, in one interleaved run; as root.
 bench: needs-demo build
 	target/release/overlay-bench
+	target/release/overlay-bench lookups
 
 build: needs-build
 	$(CARGO) build --release --workspace --bins

@@ -1,10 +1,12 @@
-//! Throughput and latency of an overlay of ours against the kernel's vxlan device behind a bridge, in one run.
+//! Throughput and latency of an overlay of ours against the kernel's vxlan device behind a bridge, in one run; and
+//! what lookups cost.
 //!
 //! Both ends are zones: namespaces that hold one card with an MTU of 1450. Rounds are interleaved, figures are medians,
 //! and what counts is the ratio: the figures themselves depend on the machine.
 #![expect(clippy::print_stdout, reason = "the benchmark's result is what it prints")]
 #![forbid(unsafe_code)]
 
+mod lookups;
 mod measure;
 mod rigs;
 
@@ -13,10 +15,12 @@ use std::time::Duration;
 use measure::{Measure, median};
 use rigs::Rig;
 
-const USAGE: &str = "usage: overlay-bench [--rounds N] [--seconds N]";
+const USAGE: &str = "usage: overlay-bench [lookups] [--rounds N] [--seconds N]";
 
 /// How much is measured.
 struct Extent {
+    /// Lookups in the place of traffic.
+    lookups: bool,
     rounds: usize,
     length: Duration,
 }
@@ -26,6 +30,9 @@ fn main() {
         println!("overlay-bench: {problem}\n{USAGE}");
         std::process::exit(2)
     });
+    if extent.lookups {
+        return lookups::run(&extent);
+    }
     let rigs = [Rig::ours(), Rig::kernel()];
     rigs.iter().for_each(Rig::warm_up);
     println!(
@@ -60,8 +67,12 @@ fn medians(rigs: &[Rig; 2], measure: Measure, extent: &Extent) -> [f64; 2] {
 }
 
 fn extent(mut words: impl Iterator<Item = String>) -> Result<Extent, String> {
-    let mut extent = Extent { rounds: 5, length: Duration::from_secs(3) };
+    let mut extent = Extent { lookups: false, rounds: 5, length: Duration::from_secs(3) };
     while let Some(word) = words.next() {
+        if word == "lookups" {
+            extent.lookups = true;
+            continue;
+        }
         let value = words.next().unwrap_or_default();
         let number = value.parse::<u32>().ok().filter(|number| (1..=1000).contains(number));
         let number = number.ok_or_else(|| format!("'{word} {value}': a number from 1 to 1000 is wanted"))?;
