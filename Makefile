@@ -30,7 +30,7 @@ build: needs-build
 	$(CARGO) build --release --workspace --bins
 
 install: build
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/overlay/compat
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/overlay/compat $(DESTDIR)$(PREFIX)/lib/overlay/plugins
 	install -m 755 $(PROGRAMS:%=target/release/%) $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(COMPAT:%=target/release/%) $(DESTDIR)$(PREFIX)/lib/overlay/compat
 

@@ -5,6 +5,7 @@ set -euo pipefail
 
 programs=$(cd "${1:?usage: demo.sh DIRECTORY-OF-THE-PROGRAMS}" && pwd)
 scratch=$(mktemp -d)
+chmod 755 "$scratch" # varpd reads from it, as netadm where there is such a user
 pids=()
 export PATH=$programs:$PATH:/usr/sbin:/sbin
 
@@ -127,10 +128,40 @@ typed 1 dladm show-overlay -f demo0
 typed 1 dladm show-overlay -s demo0
 typed 1 dladm show-link -s
 
-say "and everything away again"
+say "the same between as many hosts as one likes: a file says where each address is"
 for host in 1 2; do
     typed $host dladm delete-vnic foo0
     typed $host dladm delete-overlay demo0
+done
+cat >"$scratch/red.json" <<'FILE'
+{
+  "2:8:20:0:0:1": { "ip": "10.0.0.1", "port": 4789, "arp": "192.168.42.1" },
+  "2:8:20:0:0:2": { "ip": "10.0.0.2", "port": 4789, "arp": "192.168.42.2" },
+  "broadcast": ["10.0.0.1:4789", "10.0.0.2:4789"]
+}
+FILE
+echo "both# cat red.json" && cat "$scratch/red.json"
+for host in 1 2; do
+    typed $host dladm create-overlay -e vxlan -s files -v 42 \
+        -p "vxlan/listen_ip=10.0.0.$host,files/config=$scratch/red.json" red0
+    typed $host dladm create-vnic -l red0 -m 2:8:20:0:0:$host bar0
+    on $host ip link set bar0 up
+    on $host ip addr add 192.168.42.$host/24 dev bar0
+done
+typed 1 ping -n -c 2 -i 0.2 192.168.42.2
+typed 1 dladm show-overlay -t -o target,destination,state,age,origin red0
+
+say "an address that is to be cut off, and back again"
+typed 1 dladm modify-overlay -s 2:8:20:0:0:2=drop red0
+on 1 ping -n -c 1 -W 1 192.168.42.2 >/dev/null && { echo "demo.sh: it was not dropped" >&2; exit 1; }
+typed 1 dladm show-overlay -t -o target,destination,state,age,origin red0
+typed 1 dladm modify-overlay -d 2:8:20:0:0:2 red0
+typed 1 ping -n -c 1 -W 1 192.168.42.2
+
+say "and everything away again"
+for host in 1 2; do
+    typed $host dladm delete-vnic bar0
+    typed $host dladm delete-overlay red0
 done
 typed 1 dladm show-link
 
