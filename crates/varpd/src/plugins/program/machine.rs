@@ -315,6 +315,9 @@ impl Lookup for Machine {
     fn on_event(&mut self, event: Event, now: Moment, actions: &mut Vec<Action>) {
         match event {
             Event::Started if self.phase == Phase::Stopped => self.spawn(now, actions),
+            Event::Associated if matches!(self.phase, Phase::Running { .. }) => {
+                actions.push(io(ProgramAction::Send(Order::Associated {}.line())));
+            }
             Event::Reload => self.reload(now, actions),
             Event::Ask(ticket, query) => self.ask(ticket, &query, now, actions),
             Event::Alarm => self.alarm(now, actions),

@@ -46,6 +46,8 @@ pub(crate) enum Order<'a> {
         #[serde(flatten)]
         asked: Asked,
     },
+    /// The driver has taken its overlay, for the first time or anew, and may know nothing of destinations.
+    Associated {},
     /// The administrator wants everything read again.
     Reload {},
 }

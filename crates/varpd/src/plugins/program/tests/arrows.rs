@@ -197,6 +197,13 @@ fn resting_reload_starting() {
 }
 
 #[test]
+fn running_hears_that_it_is_associated_and_nobody_else() {
+    assert_eq!(Scene::running().on(Event::Associated), ["send {\"associated\":{}}"]);
+    assert_eq!(Scene::starting().on(Event::Associated), [""; 0]);
+    assert_eq!(Scene::resting().on(Event::Associated), [""; 0]);
+}
+
+#[test]
 fn starting_and_running_reload_tells_the_program() {
     assert_eq!(Scene::starting().on(Event::Reload), ["send {\"reload\":{}}"]);
     assert_eq!(Scene::running().on(Event::Reload), ["send {\"reload\":{}}"]);
@@ -325,6 +332,7 @@ fn a_point_program_names_one_destination_and_is_asked_nothing() {
 enum Step {
     Ask,
     Reload,
+    Associated,
     Alarm,
     Says(Vec<u8>),
     Ends,
@@ -341,6 +349,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Ask),
         1 => Just(Step::Reload),
+        1 => Just(Step::Associated),
         2 => Just(Step::Alarm),
         6 => line.prop_map(|line| Step::Says(format!("{line}\n").into_bytes())),
         2 => prop::collection::vec(any::<u8>(), 0..30).prop_map(Step::Says),
@@ -362,6 +371,7 @@ proptest! {
                     scene.ask(asked)
                 }
                 Step::Reload => scene.on(Event::Reload),
+                Step::Associated => scene.on(Event::Associated),
                 Step::Alarm => scene.on(Event::Alarm),
                 Step::Says(octets) => scene.on(Event::Io(IoEvent::Program(ProgramEvent::Output(octets)))),
                 Step::Ends => scene.ends("it ended"),
