@@ -1,6 +1,7 @@
 #![doc = include_str!("../theory.md")]
 #![forbid(unsafe_code)]
 
+pub mod backoff;
 pub mod conformance;
 pub mod daemon;
 pub mod driver;

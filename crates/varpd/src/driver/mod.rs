@@ -1,7 +1,6 @@
 //! The link to overlayd: connects, attaches, carries calls and news, and begins again whenever it breaks.
 
 mod attachment;
-mod backoff;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,12 +13,16 @@ use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::backoff::Backoff;
 use crate::message::{Message, Notice};
 use attachment::{Attachment, Heard};
-use backoff::Backoff;
 
 /// How long the driver may take over an answer before its connection counts as broken.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pauses between attempts to connect.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Octets taken from the socket at a time.
 const PIECE: usize = 64 * 1024;
@@ -51,7 +54,7 @@ impl Driver {
 
     /// Keeps the link up until the owner has gone.
     pub async fn run(mut self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while let Err(End::Driver(error)) = self.connection(&mut backoff).await {
             self.log_trouble(&error);
             // Whatever it said of this varpd: to a client it is a driver that is not to be had now.

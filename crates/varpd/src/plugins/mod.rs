@@ -6,6 +6,7 @@
 //! files and processes is the business of its [`Io`], which the state machine speaks with through actions and events
 //! too.
 
+mod accept;
 mod direct;
 pub mod files;
 pub mod interface;

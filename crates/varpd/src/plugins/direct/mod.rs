@@ -9,7 +9,7 @@ use overlay_core::property::{Properties, PropertySpec};
 use overlay_core::types::{Moment, VnetId};
 
 use super::interface::{Action, Event, Finding};
-use super::{Lookup, Mode, Plugin, PluginError};
+use super::{Lookup, Mode, Plugin, PluginError, accept};
 
 pub(super) struct Direct;
 
@@ -36,7 +36,7 @@ impl Plugin for Direct {
             let reason = "its destination is incomplete".to_owned();
             return Err(PluginError { plugin: self.name().to_owned(), reason });
         };
-        let accept_any = properties.text(properties::ACCEPT) == Some(properties::ANY);
+        let accept_any = accept::any(properties, properties::ACCEPT);
         Ok(Box::new(Point { end: SocketAddr::new(ip, port), accept_any }))
     }
 }

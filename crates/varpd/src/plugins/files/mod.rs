@@ -22,7 +22,7 @@ use std::sync::Arc;
 use overlay_core::property::{Properties, PropertySpec};
 use overlay_core::types::VnetId;
 
-use super::{Lookup, Mode, Plugin, PluginError};
+use super::{Lookup, Mode, Plugin, PluginError, accept};
 use difference::Difference;
 use lookup::Files;
 use table::Table;
@@ -70,7 +70,7 @@ impl Plugin for Plug {
             let reason = format!("{} '{}' is not an absolute path", properties::CONFIG, path.display());
             return Err(PluginError { plugin: self.name().to_owned(), reason });
         }
-        let accept_any = properties.text(properties::ACCEPT) == Some(properties::ANY);
+        let accept_any = accept::any(properties, properties::ACCEPT);
         let preload = properties.text(properties::PRELOAD) == Some(properties::YES);
         Ok(Box::new(Files::new(path, accept_any, preload)))
     }

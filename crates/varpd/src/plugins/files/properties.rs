@@ -2,16 +2,15 @@ use std::borrow::Cow;
 
 use overlay_core::property::{Kind, Possible, PropertySpec};
 
+use super::super::accept;
+
 pub(super) const CONFIG: &str = "files/config";
 pub(super) const ACCEPT: &str = "files/accept";
 pub(super) const PRELOAD: &str = "files/preload";
 
-pub(super) const KNOWN: &str = "known";
-pub(super) const ANY: &str = "any";
 pub(super) const NO: &str = "no";
 pub(super) const YES: &str = "yes";
 
-const ACCEPT_WORDS: &[Cow<'static, str>] = &[Cow::Borrowed(KNOWN), Cow::Borrowed(ANY)];
 const PRELOAD_WORDS: &[Cow<'static, str>] = &[Cow::Borrowed(NO), Cow::Borrowed(YES)];
 
 pub(super) const TABLE: &[PropertySpec] = &[
@@ -23,13 +22,7 @@ pub(super) const TABLE: &[PropertySpec] = &[
         "absolute path of the file that says where each MAC address is",
     )
     .required(),
-    PropertySpec::new(
-        ACCEPT,
-        Kind::String,
-        Possible::Words(Cow::Borrowed(ACCEPT_WORDS)),
-        Some(KNOWN),
-        "which tunnel ends may send to the overlay: those in the file, or any",
-    ),
+    accept::spec(ACCEPT, "which tunnel ends may send to the overlay: those in the file, or any"),
     PropertySpec::new(
         PRELOAD,
         Kind::String,

@@ -17,6 +17,7 @@
 //! when it ceases to be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use overlay_core::lookup::{Sources, TargetMode};
 use overlay_core::protocol::LineBuffer;
@@ -25,12 +26,16 @@ use overlay_core::types::Moment;
 use super::declaration::printable;
 use super::legal::{self, Standing};
 use super::message::{self, Answer, LINE_MAX, Order, Readiness, Said};
-use super::pause::Pause;
 use super::questions::{PATIENCE, Questions};
 use super::runner::Runner;
 use super::{ProgramAction, ProgramEvent};
+use crate::backoff::Backoff;
 use crate::plugins::interface::{Action, Event, Finding, Io, IoAction, IoEvent, News, Query, Ticket};
 use crate::plugins::{Lookup, Mode};
+
+/// How long a program that has failed rests before it is started again.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Milliseconds that a program may take to be ready.
 pub(crate) const START: u64 = 10_000;
@@ -88,7 +93,7 @@ pub(super) struct Machine {
     mode: Mode,
     start: Arc<[u8]>,
     phase: Phase,
-    pause: Pause,
+    pause: Backoff,
     input: LineBuffer,
     faults: u32,
     questions: Questions,
@@ -105,7 +110,7 @@ impl Machine {
             mode,
             start: start.into(),
             phase: Phase::Stopped,
-            pause: Pause::new(),
+            pause: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             input: LineBuffer::new(LINE_MAX),
             faults: 0,
             questions: Questions::default(),
@@ -289,7 +294,7 @@ impl Machine {
         if matches!(self.phase, Phase::Running { since } if now.since(since) >= STEADY) {
             self.pause.reset();
         }
-        let pause = self.pause.next();
+        let pause = u64::try_from(self.pause.pause().as_millis()).unwrap_or(u64::MAX);
         let unanswered = self.questions.give_up().map(|ticket| Action::Answer(ticket, Finding::Unknown));
         actions.extend(unanswered);
         self.health.complaint = None;

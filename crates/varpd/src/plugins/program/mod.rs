@@ -14,7 +14,6 @@ pub(crate) mod log;
 pub(crate) mod machine;
 pub(crate) mod message;
 pub(crate) mod outbox;
-mod pause;
 pub(crate) mod questions;
 mod runner;
 #[cfg(test)]
