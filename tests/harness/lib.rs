@@ -11,6 +11,7 @@ pub mod frame;
 
 mod command;
 mod counters;
+mod creation;
 mod daemon;
 mod host;
 mod namespace;
@@ -22,6 +23,7 @@ mod wait;
 
 pub use command::{Outcome, program};
 pub use counters::Counters;
+pub use creation::{Creation, Step};
 pub use daemon::Running;
 pub use host::Host;
 pub use namespace::Namespace;
