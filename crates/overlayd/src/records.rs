@@ -85,7 +85,12 @@ impl Records {
         let open = |temporary| {
             let path = paths.records(Daemon::Overlayd, temporary);
             let failed = |error| io::Error::other(format!("cannot make {}: {error}", path.display()));
-            RecordDir::open(path.clone()).map_err(failed)
+            let dir = RecordDir::open(path.clone()).map_err(failed)?;
+            if let Err(error) = dir.try_out() {
+                let stored = "what is stored works, and changes will fail";
+                tracing::error!("nothing can be stored in {}: {error}; {stored}", path.display());
+            }
+            Ok::<_, io::Error>(dir)
         };
         Ok(Self { kept: open(false)?, temporary: open(true)? })
     }

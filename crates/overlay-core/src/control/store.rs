@@ -57,6 +57,22 @@ impl RecordDir {
         Ok(Self { path })
     }
 
+    /// Whether a record could be written now: what is stored can be read on a disk that is full or read-only, and its
+    /// user is to know of that before the first change fails.
+    ///
+    /// # Errors
+    /// The system's, with which a record would fail.
+    pub fn try_out(&self) -> io::Result<()> {
+        // No record has such a name, and what a crash leaves of it is cleared.
+        let path = self.path.join(format!("-try.{TEMPORARY}"));
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(b"\n")?;
+            file.sync_all()
+        });
+        let removed = fs::remove_file(&path);
+        written.and(removed)
+    }
+
     /// Writes a record under a name: to a temporary file, synced and renamed.
     ///
     /// # Errors
@@ -301,6 +317,16 @@ pub(super) mod tests {
             fs::read_dir(&scratch.path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names.len(), 3, "{names:?}");
         assert!(names.iter().all(|name| name.to_str().unwrap().ends_with(".bad")), "{names:?}");
+    }
+
+    #[test]
+    fn trying_out_leaves_nothing_and_fails_where_nothing_can_be_written() {
+        let scratch = Scratch::new();
+        let dir = RecordDir::open(scratch.path.join("r")).unwrap();
+        dir.try_out().unwrap();
+        assert_eq!(fs::read_dir(&dir.path).unwrap().count(), 0);
+        fs::remove_dir(&dir.path).unwrap();
+        assert_eq!(dir.try_out().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[test]
