@@ -718,5 +718,21 @@ fn only_the_attached_varpd_answers() {
     let answers = || Request::Answers { answers: vec![answer.clone()] };
     assert!(bench.call(answers()).is_err());
     bench.driver.call(VARPD, answers()).unwrap();
-    assert_eq!(bench.driver.engine.learned, [answer]);
+    assert_eq!(bench.driver.engine.learned.pop(), Some(answer));
+}
+
+#[test]
+fn what_an_earlier_varpd_said_is_in_doubt_once_the_next_one_is_there() {
+    let mut bench = Bench::new();
+    let link = bench.dynamic_overlay();
+    bench.driver.engine.learned.clear();
+    // The same one speaks again when its tunnel ends change.
+    bench.driver.call(VARPD, dynamic(link)).unwrap();
+    assert!(bench.driver.engine.learned.is_empty());
+    bench.driver.closed(VARPD);
+    let next = ConnectionId(3);
+    bench.driver.call(next, Request::Attach).unwrap();
+    bench.driver.call(next, dynamic(link)).unwrap();
+    let doubt = Answer { link, about: About::All, verdict: Verdict::Doubtful };
+    assert_eq!(bench.driver.engine.learned, [doubt]);
 }
