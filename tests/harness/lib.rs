@@ -11,7 +11,9 @@ pub mod frame;
 
 mod command;
 mod counters;
+mod creation;
 mod daemon;
+mod disk;
 mod host;
 mod namespace;
 mod process;
@@ -22,7 +24,9 @@ mod wait;
 
 pub use command::{Outcome, program};
 pub use counters::Counters;
+pub use creation::{Creation, Step};
 pub use daemon::Running;
+pub use disk::Disk;
 pub use host::Host;
 pub use namespace::Namespace;
 pub use overlay_core::control::Daemon;

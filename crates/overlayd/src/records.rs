@@ -68,6 +68,8 @@ pub(crate) struct Restored {
     pub(crate) deleted: Vec<LinkId>,
     /// What could not be read.
     pub(crate) bad: Vec<BadRecord>,
+    /// What could not be read at an earlier start, and may have been mended under its own name since.
+    pub(crate) bad_earlier: Vec<BadRecord>,
 }
 
 /// The two directories with records.
@@ -83,7 +85,12 @@ impl Records {
         let open = |temporary| {
             let path = paths.records(Daemon::Overlayd, temporary);
             let failed = |error| io::Error::other(format!("cannot make {}: {error}", path.display()));
-            RecordDir::open(path.clone()).map_err(failed)
+            let dir = RecordDir::open(path.clone()).map_err(failed)?;
+            if let Err(error) = dir.try_out() {
+                let stored = "what is stored works, and changes will fail";
+                tracing::error!("nothing can be stored in {}: {error}; {stored}", path.display());
+            }
+            Ok::<_, io::Error>(dir)
         };
         Ok(Self { kept: open(false)?, temporary: open(true)? })
     }
@@ -92,15 +99,20 @@ impl Records {
     pub(crate) fn load(&self) -> Restored {
         let mut restored = Restored::default();
         for (dir, temporary) in [(&self.kept, false), (&self.temporary, true)] {
-            match dir.load::<Stored>() {
-                Ok(Loaded { good, bad }) => {
-                    restored.bad.extend(bad);
-                    good.into_iter().for_each(|(_, stored)| restored.take(stored, temporary));
-                }
-                Err(error) => tracing::error!("cannot read stored links: {error}"),
+            if let Err(error) = restored.load(dir, temporary) {
+                tracing::error!("cannot read stored links: {error}");
             }
         }
         restored
+    }
+
+    /// Puts out of sight what was set aside of a link, and keeps it for whoever entered it.
+    pub(crate) fn retire(&self, name: &LinkName) -> Result<(), ControlError> {
+        let retired = [&self.kept, &self.temporary].into_iter().try_for_each(|dir| dir.retire(name.as_str()));
+        retired.map_err(|error| {
+            let problem = format!("cannot put away what is stored of {name}: {error}");
+            ControlError::new(ErrorCode::Failed, problem)
+        })
     }
 
     /// Sets aside a record that was read but makes no sense.
@@ -143,7 +155,33 @@ impl Records {
     }
 }
 
+impl Stored {
+    /// What its file is named by.
+    fn name(&self) -> &str {
+        match self {
+            Self::Overlay(record) => record.name.as_str(),
+            Self::Vnic(record) => record.name.as_str(),
+            Self::Deleted { .. } => DELETED,
+        }
+    }
+}
+
 impl Restored {
+    fn load(&mut self, dir: &RecordDir, temporary: bool) -> io::Result<()> {
+        self.bad_earlier.extend(dir.set_aside_earlier::<Stored>()?);
+        let Loaded { good, bad } = dir.load::<Stored>()?;
+        self.bad.extend(bad);
+        for (name, stored) in good {
+            if stored.name() == name {
+                self.take(stored, temporary);
+            } else {
+                let reason = format!("it is the record of {}", stored.name());
+                self.bad.push(dir.set_aside(name, reason));
+            }
+        }
+        Ok(())
+    }
+
     fn take(&mut self, stored: Stored, temporary: bool) {
         match stored {
             Stored::Overlay(record) => self.overlays.push(OverlayRecord { temporary, ..record }),

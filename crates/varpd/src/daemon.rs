@@ -115,6 +115,7 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let Place { paths, listener, store, _claim } = place;
     let listener = UnixListener::from_std(listener)?;
+    store.try_out();
     let hurry = Arc::new(Notify::new());
     let registry = Registry::new(plugins.find().await);
     let owner = Owner::restore(store, registry, Arc::clone(&hurry))?;

@@ -81,7 +81,11 @@ fn hand_over(directory: &Path, user: Uid, group: Gid) -> Result<(), PrivilegeErr
         let path = path.to_owned();
         move |error| PrivilegeError::HandOver { path: path.clone(), error }
     };
-    let give = |file: &File| fchown(file, Some(user.as_raw()), Some(group.as_raw()));
+    let give = |file: &File| match file.metadata() {
+        // On a disk that has become read-only this is all that works.
+        Ok(found) if (found.uid(), found.gid()) == (user.as_raw(), group.as_raw()) => Ok(()),
+        _ => fchown(file, Some(user.as_raw()), Some(group.as_raw())),
+    };
     let opened = open(directory, O_DIRECTORY).map_err(failed(directory))?;
     for entry in fs::read_dir(directory).map_err(failed(directory))? {
         let path = entry.map_err(failed(directory))?.path();

@@ -68,6 +68,17 @@ impl Store {
         Ok(Self { kept: open(false)?, temporary: open(true)?, paths: paths.clone() })
     }
 
+    /// Tells the log when nothing can be stored: what is there works, and every change will fail.
+    pub fn try_out(&self) {
+        for temporary in [false, true] {
+            if let Err(error) = self.dir(temporary).try_out() {
+                let directory = self.paths.records(Daemon::Varpd, temporary);
+                let stored = "what is stored works, and changes will fail";
+                tracing::error!("nothing can be stored in {}: {error}; {stored}", directory.display());
+            }
+        }
+    }
+
     /// Writes a record.
     ///
     /// # Errors

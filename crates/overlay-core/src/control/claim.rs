@@ -69,7 +69,11 @@ fn lock(dir: &Path, daemon: Daemon) -> Result<File, ClaimError> {
     let path = dir.join(format!("{}.lock", daemon.program()));
     let mut lock = open_lock(&path).map_err(failed(&path))?;
     match lock.try_lock() {
-        Ok(()) => write_holder(&mut lock).map_err(failed(&path)).map(|()| lock),
+        Ok(()) => {
+            // On a disk that takes nothing the lock still holds; only its holder's number is not told.
+            let _ = write_holder(&mut lock);
+            Ok(lock)
+        }
         Err(TryLockError::Error(error)) => Err(failed(&path)(error)),
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
@@ -83,22 +87,23 @@ fn lock(dir: &Path, daemon: Daemon) -> Result<File, ClaimError> {
 /// Opens the lock file for nobody but its owner: whoever can open it can hold the lock (flock(2)).
 fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let lock = options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)?;
-    lock.set_permissions(Permissions::from_mode(0o600))?;
-    Ok(lock)
+    let options = options.read(true).custom_flags(libc::O_NOFOLLOW);
+    match options.clone().write(true).create(true).truncate(false).mode(0o600).open(path) {
+        Ok(lock) => lock.set_permissions(Permissions::from_mode(0o600)).map(|()| lock),
+        // What is stored works on a disk that has become read-only, and a lock that was made before holds there.
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            options.open(path).map_err(|_| error)
+        }
+        Err(error) => Err(error),
+    }
 }
 
+/// The number of this process in place of an earlier one's. A full disk has room for as much as was there.
 fn write_holder(lock: &mut File) -> io::Result<()> {
-    lock.set_len(0)?;
+    let number = format!("{}\n", process::id());
     lock.rewind()?;
-    writeln!(lock, "{}", process::id())
+    lock.write_all(number.as_bytes())?;
+    lock.set_len(number.len() as u64)
 }
 
 /// Listens beside the final name and renames: a client finds the old socket or a ready one.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 const VERSION: u32 = 1;
 const SUFFIX: &str = "json";
 const TEMPORARY: &str = "tmp";
+const BAD: &str = "bad";
+const RETIRED: &str = "deleted";
 /// Octets in the file of one record; the largest of ours has a few thousand.
 const RECORD_MAX: u64 = 1 << 20;
 
@@ -53,6 +55,22 @@ impl RecordDir {
     pub fn open(path: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&path)?;
         Ok(Self { path })
+    }
+
+    /// Whether a record could be written now: what is stored can be read on a disk that is full or read-only, and its
+    /// user is to know of that before the first change fails.
+    ///
+    /// # Errors
+    /// The system's, with which a record would fail.
+    pub fn try_out(&self) -> io::Result<()> {
+        // No record has such a name, and what a crash leaves of it is cleared.
+        let path = self.path.join(format!("-try.{TEMPORARY}"));
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(b"\n")?;
+            file.sync_all()
+        });
+        let removed = fs::remove_file(&path);
+        written.and(removed)
     }
 
     /// Writes a record under a name: to a temporary file, synced and renamed.
@@ -108,7 +126,7 @@ impl RecordDir {
 
     /// Sets aside a record that was read but makes no sense.
     pub fn set_aside(&self, name: String, reason: String) -> BadRecord {
-        let set_aside = self.free_bad_name(&name);
+        let set_aside = self.free_name(&name, BAD);
         let reason = match fs::rename(self.file(&name), &set_aside) {
             Ok(()) => reason,
             Err(error) => format!("{reason} (and it cannot be set aside: {error})"),
@@ -116,11 +134,64 @@ impl RecordDir {
         BadRecord { name, set_aside, reason }
     }
 
-    /// A name that no earlier bad record has: what a user entered is not lost to the next accident.
-    fn free_bad_name(&self, name: &str) -> PathBuf {
-        let numbered = (2..1000).map(|number| self.path.join(format!("{name}.{number}.bad")));
-        let mut names = [self.path.join(format!("{name}.bad"))].into_iter().chain(numbered);
-        names.find(|path| !path.exists()).unwrap_or_else(|| self.path.join(format!("{name}.bad")))
+    /// What earlier loads have set aside, by name, with what is wrong with it as a `T`; of several files of one name, the
+    /// first.
+    ///
+    /// # Errors
+    /// The system's, when the directory cannot be read.
+    pub fn set_aside_earlier<T: DeserializeOwned>(&self) -> io::Result<Vec<BadRecord>> {
+        let mut stems = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            stems.extend(stem.filter(|_| path.extension().is_some_and(|end| end == BAD)).map(str::to_owned));
+        }
+        stems.sort();
+        let firsts =
+            stems.iter().filter(|stem| stem_of_first(stem).is_none_or(|first| !stems.contains(&first)));
+        let bad = |name: &String| {
+            let set_aside = self.path.join(format!("{name}.{BAD}"));
+            let reason = read::<T>(&set_aside).err().unwrap_or_else(|| "it made no sense".to_owned());
+            BadRecord { name: name.clone(), set_aside, reason }
+        };
+        Ok(firsts.map(bad).collect())
+    }
+
+    /// Puts a bad record out of sight, with all that was set aside under its name. It is kept under names that no load
+    /// looks at.
+    ///
+    /// # Errors
+    /// The system's; some of it is then still in sight.
+    pub fn retire(&self, name: &str) -> io::Result<()> {
+        // What could not be set aside is where it was.
+        self.retire_file(name, &self.file(name))?;
+        for path in self.numbered(name, BAD) {
+            if !self.retire_file(name, &path)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is such a file.
+    fn retire_file(&self, name: &str, path: &Path) -> io::Result<bool> {
+        match fs::rename(path, self.free_name(name, RETIRED)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            renamed => renamed.map(|()| true),
+        }
+    }
+
+    /// A name that no earlier file has: what a user entered is not lost to the next accident.
+    fn free_name(&self, name: &str, suffix: &str) -> PathBuf {
+        let taken = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
+        let free = self.numbered(name, suffix).find(|path| !taken(path));
+        free.unwrap_or_else(|| self.path.join(format!("{name}.{suffix}")))
+    }
+
+    /// The names that files of one name get, one after the other.
+    fn numbered(&self, name: &str, suffix: &str) -> impl Iterator<Item = PathBuf> {
+        let rest = (2..1000).map(move |number| self.path.join(format!("{name}.{number}.{suffix}")));
+        [self.path.join(format!("{name}.{suffix}"))].into_iter().chain(rest)
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -130,6 +201,12 @@ impl RecordDir {
     fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
+}
+
+/// The name of the first of several files, when this one has a number.
+fn stem_of_first(stem: &str) -> Option<String> {
+    let (first, number) = stem.rsplit_once('.')?;
+    number.parse::<u32>().is_ok_and(|number| number >= 2).then(|| first.to_owned())
 }
 
 fn write(path: &Path, record: &impl Serialize) -> io::Result<()> {
@@ -240,6 +317,36 @@ pub(super) mod tests {
             fs::read_dir(&scratch.path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names.len(), 3, "{names:?}");
         assert!(names.iter().all(|name| name.to_str().unwrap().ends_with(".bad")), "{names:?}");
+    }
+
+    #[test]
+    fn trying_out_leaves_nothing_and_fails_where_nothing_can_be_written() {
+        let scratch = Scratch::new();
+        let dir = RecordDir::open(scratch.path.join("r")).unwrap();
+        dir.try_out().unwrap();
+        assert_eq!(fs::read_dir(&dir.path).unwrap().count(), 0);
+        fs::remove_dir(&dir.path).unwrap();
+        assert_eq!(dir.try_out().unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn what_was_set_aside_stays_in_sight_until_it_is_retired() {
+        let scratch = Scratch::new();
+        let dir = RecordDir::open(scratch.path.clone()).unwrap();
+        for name in ["one", "one", "two.2"] {
+            fs::write(dir.file(name), "{").unwrap();
+            dir.load::<Sample>().unwrap();
+        }
+        std::os::unix::fs::symlink("/nowhere", scratch.path.join("three.bad")).unwrap();
+        let earlier = || dir.set_aside_earlier::<Sample>().unwrap();
+        let names = || earlier().into_iter().map(|bad| bad.name).collect::<Vec<_>>();
+        assert_eq!(names(), ["one", "three", "two.2"]);
+        assert!(earlier()[0].reason.contains("EOF") && earlier()[0].set_aside.ends_with("one.bad"));
+        dir.retire("one").unwrap();
+        dir.retire("two.2").unwrap();
+        dir.retire("none").unwrap();
+        assert_eq!(names(), ["three"]);
+        assert!(scratch.path.join("one.2.deleted").exists() && scratch.path.join("two.2.deleted").exists());
     }
 
     #[test]

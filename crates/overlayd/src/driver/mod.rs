@@ -174,10 +174,16 @@ impl<E: Engine> Driver<E> {
             return Err(ControlError::new(ErrorCode::Exists, problem)
                 .with_hint(format!("dladm delete-overlay {name}")));
         }
-        if self.overlay_named(name).is_err() && self.vnic_named(name).is_none() {
+        if self.is_free(name) {
             return Ok(());
         }
         Err(ControlError::new(ErrorCode::Exists, format!("a link named {name} exists already")))
+    }
+
+    /// Whether no link has a name, not even a broken one.
+    fn is_free(&self, name: &LinkName) -> bool {
+        let broken = self.broken.contains_key(name);
+        !broken && self.overlay_named(name).is_err() && self.vnic_named(name).is_none()
     }
 
     /// An identifier that no link has, nor a deleted one that varpd still knows.

@@ -159,9 +159,11 @@ impl<E: Engine> Driver<E> {
     }
 
     pub(super) fn delete_overlay(&mut self, name: &LinkName) -> Result<LinkId, ControlError> {
-        if let Some(broken) = self.broken.remove(name) {
-            // What was set aside stays where it is, for whoever entered it.
-            return Ok(broken.id);
+        if let Some(broken) = self.broken.get(name) {
+            let id = broken.id;
+            self.records.retire(name)?;
+            self.broken.remove(name);
+            return Ok(id);
         }
         let id = self.overlay_named(name)?;
         let users: Vec<_> = self.vnics_over(id).map(|vnic| vnic.record.name.as_str()).collect();

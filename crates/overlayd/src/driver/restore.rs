@@ -1,6 +1,7 @@
 use overlay_core::control::BadRecord;
 use overlay_core::engine::{Engine, Existing};
-use overlay_core::types::LinkId;
+use overlay_core::protocol::ControlError;
+use overlay_core::types::{LinkId, LinkName};
 
 use super::{Broken, Driver, Overlay, Vnic};
 use crate::records::{OverlayRecord, Records, VnicRecord};
@@ -25,6 +26,11 @@ impl<E: Engine> Driver<E> {
         stored.bad.into_iter().for_each(|bad| driver.note_broken(bad));
         stored.overlays.into_iter().for_each(|record| driver.restore_overlay(record));
         stored.vnics.into_iter().for_each(|record| driver.restore_vnic(record));
+        for bad in stored.bad_earlier {
+            if bad.name.parse().is_ok_and(|name| driver.is_free(&name)) {
+                driver.note_broken(bad);
+            }
+        }
         driver.deleted.retain(|id| !driver.overlays.contains_key(id));
         driver.mend();
         driver
@@ -32,7 +38,8 @@ impl<E: Engine> Driver<E> {
 
     fn restore_overlay(&mut self, record: OverlayRecord) {
         let (name, temporary) = (record.name.clone(), record.temporary);
-        match self.check_vnetid(&record).and_then(|()| Overlay::new(record)) {
+        let single = self.check_single(record.id, &name).and_then(|()| self.check_vnetid(&record));
+        match single.and_then(|()| Overlay::new(record)) {
             Ok(overlay) => {
                 let id = overlay.record.id;
                 self.engine.set_overlay(id, &overlay.spec());
@@ -46,10 +53,23 @@ impl<E: Engine> Driver<E> {
         }
     }
 
+    /// No two links have one identifier or one name, whoever has copied their records.
+    fn check_single(&self, id: LinkId, name: &LinkName) -> Result<(), ControlError> {
+        let overlay = self.overlays.get(&id).map(|overlay| &overlay.record.name);
+        if let Some(other) = overlay.or_else(|| self.vnics.get(&id).map(|vnic| &vnic.record.name)) {
+            return Err(ControlError::invalid(format!("its identifier {id} is that of {other}")));
+        }
+        self.check_free(name)
+    }
+
     /// A VNIC whose overlay is broken stays as it is, without anybody at its device, until that is mended or it is
     /// deleted.
     fn restore_vnic(&mut self, record: VnicRecord) {
         let id = record.id;
+        if let Err(error) = self.check_single(id, &record.name) {
+            let bad = self.records.set_aside(&record.name, record.temporary, error.message);
+            return self.note_broken(bad);
+        }
         if record.deleting {
             return self.finish_deletion(record);
         }

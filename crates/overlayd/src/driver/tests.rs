@@ -445,6 +445,56 @@ fn a_stored_link_cut_anywhere_is_set_aside_alone() {
     assert!(bench.refusal(create("demo1", 25)).contains("a broken link named demo1"));
     bench.call(delete_overlay("demo1")).unwrap();
     bench.call(create("demo1", 25)).unwrap();
+    assert!(path.with_extension("deleted").exists() && !path.with_extension("bad").exists());
+}
+
+#[test]
+fn a_bad_record_is_shown_at_every_start_until_it_is_deleted_or_mended() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    let path = bench.paths.records(Daemon::Overlayd, false).join("demo0.json");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, "{").unwrap();
+    for _ in 0..3 {
+        bench.restarted();
+        assert!(bench.degraded().contains("EOF while parsing") && bench.degraded().ends_with("demo0.bad"));
+    }
+    fs::write(&path, whole).unwrap();
+    bench.restarted();
+    assert!(bench.degraded().contains("varpd has not said yet"));
+    fs::write(&path, "{").unwrap();
+    bench.restarted();
+    bench.call(delete_overlay("demo0")).unwrap();
+    bench.restarted();
+    assert!(matches!(bench.call(Request::Overlays), Ok(Response::Overlays(none)) if none.is_empty()));
+    assert_eq!(bench.files(), ["demo0.2.deleted", "demo0.deleted"]);
+}
+
+#[test]
+fn of_two_records_of_one_link_the_first_counts_and_the_other_is_set_aside() {
+    let mut bench = Bench::new();
+    bench.overlay("demo1", 23);
+    bench.call(vnic("foo1", "demo1")).unwrap();
+    let dir = bench.paths.records(Daemon::Overlayd, false);
+    let copy = |from: &str, to: &str, old: &str, new: &str| {
+        let text = fs::read_to_string(dir.join(from)).unwrap().replace(old, new);
+        fs::write(dir.join(to), text).unwrap();
+    };
+    copy("demo1.json", "demo0.json", "", "");
+    copy("demo1.json", "demo2.json", "\"demo1\"", "\"demo2\"");
+    copy("demo1.json", "demo3.json", "\"demo1\",", "\"demo3\", \"x\": 1,");
+    copy("demo3.json", "demo3.json", ": 23", ": 24");
+    copy("foo1.json", "foo0.json", "", "");
+    copy("foo1.json", "foo2.json", "\"foo1\"", "\"foo2\"");
+    bench.restarted();
+    assert_eq!(bench.links().len(), 2);
+    let left = ["demo0.bad", "demo1.json", "demo2.bad", "demo3.bad", "foo0.bad", "foo1.json", "foo2.bad"];
+    assert_eq!(bench.files(), left);
+    let broken = &bench.driver.broken;
+    let reason = |name: &str| broken[&name.parse().unwrap()].reason.clone();
+    assert!(reason("demo0").contains("it is the record of demo1"), "{}", reason("demo0"));
+    assert!(reason("demo3").contains("that of demo1"), "{}", reason("demo3"));
+    assert!(reason("foo2").contains("that of foo1"), "{}", reason("foo2"));
 }
 
 #[test]
@@ -668,5 +718,21 @@ fn only_the_attached_varpd_answers() {
     let answers = || Request::Answers { answers: vec![answer.clone()] };
     assert!(bench.call(answers()).is_err());
     bench.driver.call(VARPD, answers()).unwrap();
-    assert_eq!(bench.driver.engine.learned, [answer]);
+    assert_eq!(bench.driver.engine.learned.pop(), Some(answer));
+}
+
+#[test]
+fn what_an_earlier_varpd_said_is_in_doubt_once_the_next_one_is_there() {
+    let mut bench = Bench::new();
+    let link = bench.dynamic_overlay();
+    bench.driver.engine.learned.clear();
+    // The same one speaks again when its tunnel ends change.
+    bench.driver.call(VARPD, dynamic(link)).unwrap();
+    assert!(bench.driver.engine.learned.is_empty());
+    bench.driver.closed(VARPD);
+    let next = ConnectionId(3);
+    bench.driver.call(next, Request::Attach).unwrap();
+    bench.driver.call(next, dynamic(link)).unwrap();
+    let doubt = Answer { link, about: About::All, verdict: Verdict::Doubtful };
+    assert_eq!(bench.driver.engine.learned, [doubt]);
 }

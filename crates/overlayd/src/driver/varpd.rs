@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use overlay_core::engine::Engine;
-use overlay_core::lookup::TargetMode;
+use overlay_core::lookup::{About, Answer, TargetMode, Verdict};
 use overlay_core::protocol::{Association, ControlError, ErrorCode, Response};
 use overlay_core::types::LinkId;
 
@@ -40,6 +40,10 @@ impl<E: Engine> Driver<E> {
         overlay.degraded = None;
         let (name, spec) = (overlay.record.name.clone(), overlay.spec());
         self.engine.set_overlay(link, &spec);
+        if news {
+            // Much may have changed since an earlier connection said what is known.
+            self.engine.learn(vec![Answer { link, about: About::All, verdict: Verdict::Doubtful }]);
+        }
         self.ask_again(caller, link);
         if news {
             tracing::info!("overlay {name} is associated with varpd instance {instance}");

@@ -123,6 +123,9 @@ impl<E: Engine> Driver<E> {
             let problem = format!("there is no VNIC {name}");
             return Err(match self.overlay_named(name) {
                 Ok(_) => ControlError::invalid(format!("{name} is not a VNIC")),
+                Err(error) if self.broken.contains_key(name) => {
+                    error.with_hint(format!("dladm delete-overlay {name} forgets it"))
+                }
                 Err(_) => ControlError::not_found(problem),
             });
         };
