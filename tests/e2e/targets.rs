@@ -169,7 +169,7 @@ fn an_entry_in_use_is_confirmed_when_it_is_old_and_serves_meanwhile() {
     wait_until(LONG, "nobody confirms it", || {
         lost += u32::from(!trio.one.net.ping(inner_v4(2), 56, false));
         match trio.one.target("demo0", inner_mac(2)) {
-            Some((row, age)) if row.contains("checking") && age >= 2 => Ok(()),
+            Some((row, age)) if row == "10.0.0.2:4789 checking lookup" && age >= 2 => Ok(()),
             other => Err(format!("{other:?}")),
         }
     });
