@@ -27,7 +27,8 @@ struct Estate {
 impl Estate {
     #[track_caller]
     fn new() -> Self {
-        let (host, homes, guest) = (Host::started(), [KernelPeer::new(), KernelPeer::new()], Namespace::new());
+        let (host, homes, guest) =
+            (Host::started(), [KernelPeer::new(), KernelPeer::new()], Namespace::new());
         let underlay = Switch::join(&[&host.net, &homes[0].net, &homes[1].net], 1500);
         let mut table = Table::new(host.scratch().join("table.json"));
         table.place(1, Family::V4);
@@ -39,7 +40,13 @@ impl Estate {
 
     fn furnish(&self) {
         for (end, home) in (2..).zip(&self.homes) {
-            home.replicating("vx0", VNETID, underlay_v4(end).into(), &[underlay_v4(1).into()], inner_mac(end));
+            home.replicating(
+                "vx0",
+                VNETID,
+                underlay_v4(end).into(),
+                &[underlay_v4(1).into()],
+                inner_mac(end),
+            );
             home.net.ip(&["link", "add", "br0", "type", "bridge"]);
             home.net.ip(&["link", "set", "vx0", "master", "br0", "up"]);
             home.net.ip(&["link", "set", "br0", "up"]);
@@ -161,7 +168,11 @@ fn each_datagram_arrives_once_while_its_destination_moves() {
     let mut next = || arrives_at(&sender, &receivers, numbers.next().expect("endless"));
     for place in [0, 1, 0, 1] {
         table.entry(inner_mac(2))["ip"] = json!(underlay_v4(2 + u8::try_from(place).expect("0 or 1")));
-        if place == 0 { table.write() } else { table.overwrite() }
+        if place == 0 {
+            table.write()
+        } else {
+            table.overwrite()
+        }
         wait_until(SHORT, "the new place is in force", || {
             let seen = next();
             if seen == place { Ok(()) } else { Err(format!("still at {seen}")) }

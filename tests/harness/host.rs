@@ -338,13 +338,7 @@ impl Drop for Host {
 }
 
 /// The words of a `create-overlay`.
-fn creation(
-    vnetid: u32,
-    listen: impl ToString,
-    search: &str,
-    more: &[&str],
-    name: &str,
-) -> Vec<String> {
+fn creation(vnetid: u32, listen: impl ToString, search: &str, more: &[&str], name: &str) -> Vec<String> {
     let (vnetid, listen) = (vnetid.to_string(), format!("vxlan/listen_ip={}", listen.to_string()));
     let words = ["create-overlay", "-e", "vxlan", "-s", search, "-v", &vnetid, "-p", &listen];
     [&words, more, &[name]].concat().into_iter().map(str::to_owned).collect()

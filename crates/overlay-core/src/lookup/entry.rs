@@ -197,7 +197,9 @@ pub(super) fn on_event(
         (checking @ Some(State::Checking { .. }), Frame | Expired | Doubtful | Tuned) => (checking, None),
 
         (Some(State::Refused { until, .. }), Frame) if until <= now => asking(),
-        (refused @ Some(State::Refused { .. }), Frame | Absent | Unknown | Expired | Tuned) => (refused, None),
+        (refused @ Some(State::Refused { .. }), Frame | Absent | Unknown | Expired | Tuned) => {
+            (refused, None)
+        }
         (Some(State::Refused { why, since, .. }), Doubtful) => {
             (Some(State::Refused { why, since, until: now }), None)
         }
