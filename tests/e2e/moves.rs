@@ -169,9 +169,9 @@ fn each_datagram_arrives_once_while_its_destination_moves() {
     for place in [0, 1, 0, 1] {
         table.entry(inner_mac(2))["ip"] = json!(underlay_v4(2 + u8::try_from(place).expect("0 or 1")));
         if place == 0 {
-            table.write()
+            table.write();
         } else {
-            table.overwrite()
+            table.overwrite();
         }
         wait_until(SHORT, "the new place is in force", || {
             let seen = next();

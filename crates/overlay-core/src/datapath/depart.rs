@@ -121,8 +121,13 @@ impl<D: Device> Overlay<D> {
         let inner = Inner::sent(frame)?;
         let flow = hasher.hash(inner.frame, &inner.ethernet);
         let departure = Departure { ends, flow, cut: inner.cut(), load: inner.load };
-        if departure.cut.is_none() {
-            self.pack(frame)?;
+        if departure.cut.is_none()
+            && let Err(reason) = self.pack(frame)
+        {
+            // The caller counts one; the copies for the other tunnel ends are lost with it.
+            let others = departure.ends.all().len() - 1;
+            self.counters.lose(Direction::Out, reason, others * departure.load.frames);
+            return Err(reason);
         }
         Ok(Some(departure))
     }
@@ -235,7 +240,8 @@ impl<D: Device> Overlay<D> {
             }
         };
         self.counters.inject(inner.load);
-        if let Err(reason) = self.deliver(&inner) {
+        // Whoever it speaks of must not take it for another one with its address.
+        if let Err(reason) = self.deliver(&inner, Some(inner.ethernet.source)) {
             self.counters.lose(Direction::In, reason, inner.load.frames);
         }
     }

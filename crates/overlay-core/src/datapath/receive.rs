@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use super::{Device, Direction, DropReason, Inner, Load, Overlay};
 use crate::lookup::Sources;
+use crate::types::MacAddr;
 
 impl<D: Device> Overlay<D> {
     /// Takes a frame that the tunnel end `sender` sent, its header taken off; `datagram_len` when the system has said
@@ -31,17 +32,17 @@ impl<D: Device> Overlay<D> {
         if !self.settings.sources.as_ref().is_some_and(|sources: &Sources| sources.allow(sender)) {
             return Err(DropReason::UnknownVtep);
         }
-        self.deliver(inner)
+        self.deliver(inner, None)
     }
 
-    /// Gives a frame that comes from elsewhere to the VNICs that it is for.
-    pub(super) fn deliver(&self, inner: &Inner<'_>) -> Result<(), DropReason> {
+    /// Gives a frame that comes from elsewhere to the VNICs that it is for, but not to the one with the address `but`.
+    pub(super) fn deliver(&self, inner: &Inner<'_>, but: Option<MacAddr>) -> Result<(), DropReason> {
         if !inner.ethernet.destination.is_multicast() {
             let owner = self.owner(&inner.ethernet).ok_or(DropReason::UnknownMac)?;
             self.hand(owner, inner, Direction::In);
             return Ok(());
         }
-        match self.flood(inner, Direction::In, None) {
+        match self.flood(inner, Direction::In, but) {
             0 => Err(DropReason::NoReceiver),
             receivers => {
                 self.counters.became(receivers, inner.load.frames);

@@ -15,7 +15,7 @@ pub struct Waiting {
 
 impl Waiting {
     /// A copy of a frame.
-    pub(super) fn new(frame: &FrameBuf, port: LinkId, load: Load) -> Self {
+    pub fn new(frame: &FrameBuf, port: LinkId, load: Load) -> Self {
         Self { port, load, octets: frame.octets().into(), vnet: frame.vnet() }
     }
 

@@ -1,17 +1,20 @@
 //! The life of an entry of the target table.
 //!
 //! ```text
-//!              Frame (ask)               Found (release)
-//!     (none) -------------->  Asking  ---------------------> Known <-----------+
-//!       ^                      |  ^                          |  ^ |            |
-//!       | Remove               |  | Frame, once the time     |  | | Doubtful,  | Found, Unknown,
-//!       |                      |  | is over (ask)            |  | | Tuned: due | Expired
-//!       |   Absent, Unknown,   v  |                          |  +-+            |
-//!       +-- Expired (lose) -> Refused <--- Absent --------+  | Frame, when due |
-//!                              |                          |  v (ask)           |
-//!                              +--- Found --> Known      Checking -------------+
+//!             Frame (ask)              Found (release)
+//!    (none) -------------> Asking -----------------------> Known <------------------+
+//!      |                    |  ^                          ^ |  ^                    |
+//!      | Learned            |  | Frame, once              | |  | Doubtful: due now  |
+//!      +---> Known          |  | its time is              | |  +--+                 | Found, Unknown,
+//!                           |  | over (ask)               | |                       | Expired
+//!          Absent, Unknown, v  |                          | | Frame, when due (ask) |
+//!          Expired (lose)  Refused ---- Found ------------+ +-------> Checking -----+
+//!                           ^                                            |
+//!                           +---- Absent, of Known and Checking ---------+
 //!
-//!     any -- Fix (release or lose) --> Fixed -- Remove --> (none);   (none) -- Learned --> Known
+//!    Remove: Known, Checking, Refused, Fixed --> (none); Asking stays until it has its answer
+//!    Fix:    any --> Fixed (what waits is released, or lost)
+//!    Learned is Found wherever there is an entry; Doubtful ends a refusal's time; Tuned makes Known due earlier
 //! ```
 //! Known and Checking serve. What a lookup cannot say changes nothing that serves, and no lookup changes what is Fixed.
 
@@ -128,6 +131,13 @@ impl State {
         }
     }
 
+    /// It cannot be asked for now: what is due serves on, and is due again later.
+    pub(super) fn put_off(&mut self, now: Moment, timing: &Timing) {
+        if let Self::Known { due, .. } = self {
+            *due = (*due).max(now.after(pause(timing)));
+        }
+    }
+
     /// The moment up to which an answer is waited for, while one is.
     pub(super) const fn awaited(&self) -> Option<Moment> {
         match self {
@@ -138,6 +148,7 @@ impl State {
 }
 
 /// The next state, none when the entry ends, and what is to be done.
+#[expect(clippy::too_many_lines, reason = "one flat match: an arm for each arrow")]
 pub(super) fn on_event(
     state: Option<State>,
     event: Event,

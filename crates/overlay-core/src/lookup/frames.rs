@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::room::Room;
 use super::{Desk, Octets, Question, Refusal};
 use crate::types::{LinkId, Moment};
 
@@ -25,14 +26,14 @@ impl<T> Default for Frames<T> {
 impl<T> Frames<T> {
     pub(super) fn ask(
         &self,
-        desk: &Desk,
+        (desk, room): (&Desk, &Room),
         link: LinkId,
         octets: Vec<u8>,
         make: impl FnOnce() -> T,
         until: Moment,
     ) -> Result<(), Refusal> {
         let mut frames = self.lock();
-        if frames.len() >= FRAMES_MAX || !desk.reserve(octets.len()) {
+        if frames.len() >= FRAMES_MAX || !room.reserve(size::<T>(&octets)) {
             return Err(Refusal::Full);
         }
         let (id, octets) = (desk.number(), Octets(octets));
@@ -41,22 +42,22 @@ impl<T> Frames<T> {
         Ok(())
     }
 
-    pub(super) fn take(&self, desk: &Desk, number: u64) -> Option<T> {
+    pub(super) fn take(&self, (desk, room): (&Desk, &Room), number: u64) -> Option<T> {
         let asking = self.lock().remove(&number)?;
-        desk.give_back(asking.octets.0.len());
+        room.give_back(size::<T>(&asking.octets.0));
         desk.settle();
         Some(asking.item)
     }
 
-    pub(super) fn expire(&self, desk: &Desk, now: Moment, out: &mut dyn FnMut(T)) {
+    pub(super) fn expire(&self, with: (&Desk, &Room), now: Moment, out: &mut dyn FnMut(T)) {
         let over = |asking: &Asking<T>| asking.until <= now;
         let expired: Vec<_> =
             self.lock().iter().filter(|(_, asking)| over(asking)).map(|(number, _)| *number).collect();
-        expired.into_iter().filter_map(|number| self.take(desk, number)).for_each(out);
+        expired.into_iter().filter_map(|number| self.take(with, number)).for_each(out);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Moment> {
-        self.lock().values().next().map(|asking| asking.until)
+        self.lock().values().map(|asking| asking.until).min()
     }
 
     pub(super) fn outstanding(&self, link: LinkId) -> Vec<Question> {
@@ -72,4 +73,9 @@ impl<T> Frames<T> {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Asking<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A frame is kept three times: as what waits, as the question on its way, and as the one that can be asked again.
+fn size<T>(octets: &[u8]) -> usize {
+    Room::size::<T>(3 * octets.len())
 }

@@ -1,12 +1,14 @@
 //! Where frames go and from where they may come: what varpd tells the driver of each overlay, and the table in which
 //! the driver keeps what it was told.
 
+mod census;
 mod desk;
 mod ends;
 mod entry;
 mod frames;
 mod message;
 mod mode;
+mod room;
 mod shards;
 mod slow;
 mod table;

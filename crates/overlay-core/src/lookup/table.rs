@@ -2,17 +2,22 @@ use std::collections::hash_map::Entry as Place;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::census::{Census, Class, share};
 use super::entry::{Action, Event, Fate, Refusal, State, Timing, on_event};
 use super::frames::Frames;
+use super::room::Room;
 use super::shards::{Entry, Shard, Shards};
-use super::slow::Slow;
+use super::slow::{Seen, Slow};
 use super::waiting::Asked;
 use super::{About, Asker, Desk, Ends, Question, Released, Verdict};
 use crate::protocol::{TargetDestination, TargetInfo, TargetOrigin, TargetPage, TargetState};
 use crate::types::{LinkId, MacAddr, Moment};
 
-/// Addresses that may be asked for at once, of one overlay.
+/// Questions about addresses of one overlay that may be unanswered at once.
 const ASKING_MAX: usize = 16_384;
+
+/// Entries that a thread which carries frames looks at to make room for one.
+const PATIENCE: usize = 32;
 
 /// What one overlay knows of its destinations, with the frames (`T` each) that wait to be told.
 ///
@@ -23,8 +28,10 @@ pub struct TargetTable<T> {
     desk: Arc<Desk>,
     shards: Shards<T>,
     slow: Slow,
-    entries: AtomicUsize,
-    asking: AtomicUsize,
+    census: Census,
+    /// Questions about addresses that are not answered yet.
+    unanswered: AtomicUsize,
+    room: Room,
     frames: Frames<T>,
 }
 
@@ -33,11 +40,12 @@ impl<T> TargetTable<T> {
     pub fn new(link: LinkId, desk: Arc<Desk>, timing: Timing, maximum: usize) -> Self {
         Self {
             link,
+            room: Room::new(Arc::clone(&desk)),
             desk,
             shards: Shards::default(),
             slow: Slow::new(timing, maximum),
-            entries: AtomicUsize::new(0),
-            asking: AtomicUsize::new(0),
+            census: Census::default(),
+            unanswered: AtomicUsize::new(0),
             frames: Frames::default(),
         }
     }
@@ -49,7 +57,7 @@ impl<T> TargetTable<T> {
         if before.ageing != timing.ageing {
             self.apply_where(|_| true, &Event::Tuned, now, out);
         }
-        self.make_room(out);
+        self.keep_house(out);
     }
 
     /// What becomes of a frame to `mac`; [`Fate::Wait`] says that [`Self::wait`] is to be called. Allocates nothing.
@@ -71,7 +79,7 @@ impl<T> TargetTable<T> {
         out: &mut dyn FnMut(Released<T>),
     ) -> Fate {
         let fate = self.wait_in(mac, asker, now, frame);
-        self.make_room(out);
+        self.make_room(PATIENCE, out);
         fate
     }
 
@@ -87,26 +95,13 @@ impl<T> TargetTable<T> {
         if let Some(fate) = state.as_ref().and_then(|state| state.serve(now)) {
             return fate;
         }
-        let asks = state.as_ref().is_none_or(|state| state.awaited().is_none());
-        if asks && self.asking.load(Ordering::Relaxed) >= ASKING_MAX {
-            // What serves goes on serving without being confirmed.
-            return match state.filter(|state| matches!(state, State::Known { .. })) {
-                Some(known) => known.fate(),
-                None => Fate::Lose(Refusal::Full),
-            };
+        if !self.may_ask(state.as_ref()) {
+            return self.go_without(&mut shard, mac, now);
         }
         let (Some(next), action) = on_event(state, Event::Frame, now, &self.slow.timing()) else {
             return Fate::Lose(Refusal::Full);
         };
-        let entry = match shard.entry(mac) {
-            Place::Occupied(place) => place.into_mut(),
-            Place::Vacant(place) => {
-                self.entries.fetch_add(1, Ordering::Relaxed);
-                self.slow.note_use(mac, now);
-                place.insert(Entry::new(next.clone(), now))
-            }
-        };
-        entry.state = next;
+        let entry = self.put(&mut shard, mac, next, now);
         entry.touch(now);
         if action == Some(Action::Ask) {
             entry.asked = Some(Box::new(Asked::new(asker)));
@@ -115,14 +110,52 @@ impl<T> TargetTable<T> {
         match entry.state.fate() {
             Fate::Wait => {
                 let asked = entry.asked.get_or_insert_with(|| Box::new(Asked::new(asker)));
-                if asked.park(&self.desk, octets, make) { Fate::Wait } else { Fate::Lose(Refusal::Full) }
+                if asked.park(&self.room, octets, make) { Fate::Wait } else { Fate::Lose(Refusal::Full) }
             }
             fate => fate,
         }
     }
 
+    /// Whether an address in this state is being asked for, or may be.
+    fn may_ask(&self, state: Option<&State>) -> bool {
+        let awaited = state.is_some_and(|state| state.awaited().is_some());
+        let serves = state.is_some_and(|state| state.class() == Class::Serving);
+        let asking = self.census.of(Class::Asking) < share(self.slow.maximum());
+        awaited || self.unanswered.load(Ordering::Relaxed) < ASKING_MAX && (serves || asking)
+    }
+
+    /// Too much is asked. What serves goes on serving, and is not looked at again at once.
+    fn go_without(&self, shard: &mut Shard<T>, mac: MacAddr, now: Moment) -> Fate {
+        match shard.get_mut(&mac) {
+            Some(entry) if entry.state.class() == Class::Serving => {
+                entry.state.put_off(now, &self.slow.timing());
+                entry.state.fate()
+            }
+            _ => Fate::Lose(Refusal::Full),
+        }
+    }
+
+    /// Gives an entry its state, or makes one.
+    fn put<'a>(&self, shard: &'a mut Shard<T>, mac: MacAddr, state: State, now: Moment) -> &'a mut Entry<T> {
+        let class = state.class();
+        let (before, entry) = match shard.entry(mac) {
+            Place::Occupied(place) => {
+                let entry = place.into_mut();
+                let before = entry.state.class();
+                entry.state = state;
+                (Some(before), entry)
+            }
+            Place::Vacant(place) => (None, place.insert(Entry::new(state, now))),
+        };
+        if before != Some(class) {
+            self.census.moved(before, Some(class));
+            self.slow.note_use(class, mac, entry.used());
+        }
+        entry
+    }
+
     fn ask(&self, mac: MacAddr, asker: Asker, state: &State) {
-        self.asking.fetch_add(1, Ordering::Relaxed);
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
         if let Some(until) = state.awaited() {
             self.slow.note_deadline(mac, until);
         }
@@ -149,25 +182,28 @@ impl<T> TargetTable<T> {
             About::Groups => self.apply_where(MacAddr::is_multicast, &event, now, out),
             About::All => self.apply_where(|_| true, &event, now, out),
         }
-        self.make_room(out);
+        self.keep_house(out);
     }
 
     /// Sets an entry by hand: to these tunnel ends, or to be dropped.
     pub fn fix(&self, mac: MacAddr, ends: Option<Ends>, now: Moment, out: &mut dyn FnMut(Released<T>)) {
         self.apply(mac, Event::Fix(ends), now, out);
-        self.make_room(out);
+        self.keep_house(out);
     }
 
-    /// Removes an entry; whether there was one that could be.
+    /// Removes an entry; whether there was one that could be. One in which frames wait stays until it has its answer.
     pub fn remove(&self, mac: MacAddr, now: Moment, out: &mut dyn FnMut(Released<T>)) -> bool {
-        let there = self.shards.read(mac).contains_key(&mac);
+        let there = || self.shards.read(mac).contains_key(&mac);
+        let before = there();
         self.apply(mac, Event::Remove, now, out);
-        there
+        self.keep_house(out);
+        before && !there()
     }
 
     /// Removes every entry but those whose frames wait.
     pub fn flush(&self, now: Moment, out: &mut dyn FnMut(Released<T>)) {
         self.apply_where(|_| true, &Event::Remove, now, out);
+        self.keep_house(out);
     }
 
     /// Ends what has waited for an answer up to now.
@@ -175,7 +211,8 @@ impl<T> TargetTable<T> {
         while let Some(mac) = self.slow.next_expired(now) {
             self.apply(mac, Event::Expired, now, out);
         }
-        self.frames.expire(&self.desk, now, &mut |item| out(Released::Lose(item, Refusal::Expired)));
+        let lose = &mut |item| out(Released::Lose(item, Refusal::Expired));
+        self.frames.expire((&self.desk, &self.room), now, lose);
     }
 
     /// When [`Self::expire`] has something to do next.
@@ -189,12 +226,12 @@ impl<T> TargetTable<T> {
     /// Too many wait.
     pub fn ask_frame(&self, octets: Vec<u8>, make: impl FnOnce() -> T, now: Moment) -> Result<(), Refusal> {
         let until = now.after(self.slow.timing().timeout);
-        self.frames.ask(&self.desk, self.link, octets, make, until)
+        self.frames.ask((&self.desk, &self.room), self.link, octets, make, until)
     }
 
     /// The frame that a question was about, where it still waits.
     pub fn answered_frame(&self, number: u64) -> Option<T> {
-        self.frames.take(&self.desk, number)
+        self.frames.take((&self.desk, &self.room), number)
     }
 
     /// Every question that is not answered yet, for a lookup side that has not heard them.
@@ -210,7 +247,7 @@ impl<T> TargetTable<T> {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.entries.load(Ordering::Relaxed)
+        self.census.all()
     }
 
     /// Whether there are none.
@@ -243,15 +280,9 @@ impl<T> TargetTable<T> {
     fn apply(&self, mac: MacAddr, event: Event, now: Moment, out: &mut dyn FnMut(Released<T>)) {
         let mut shard = self.shards.write(mac);
         let state = shard.get(&mac).map(|entry| entry.state.clone());
-        let was = state.is_some();
         let (next, action) = on_event(state, event, now, &self.slow.timing());
         let Some(next) = next else { return self.end(&mut shard, mac, out) };
-        let entry = shard.entry(mac).or_insert_with(|| Entry::new(next.clone(), now));
-        entry.state = next;
-        if !was {
-            self.entries.fetch_add(1, Ordering::Relaxed);
-            self.slow.note_use(mac, now);
-        }
+        let entry = self.put(&mut shard, mac, next, now);
         if entry.state.awaited().is_none() {
             self.settle(entry, action, out);
         }
@@ -260,9 +291,9 @@ impl<T> TargetTable<T> {
     /// Ends a question: nobody waits for its answer any more, and what has waited comes out.
     fn settle(&self, entry: &mut Entry<T>, action: Option<Action>, out: &mut dyn FnMut(Released<T>)) {
         let Some(mut asked) = entry.asked.take() else { return };
-        self.asking.fetch_sub(1, Ordering::Relaxed);
+        self.unanswered.fetch_sub(1, Ordering::Relaxed);
         self.desk.settle();
-        for item in asked.leave(&self.desk) {
+        for item in asked.leave(&self.room) {
             match (action, entry.state.fate()) {
                 (Some(Action::Release), Fate::Send(ends)) => out(Released::Go(item, ends)),
                 (Some(Action::Lose(why)), _) => out(Released::Lose(item, why)),
@@ -271,27 +302,37 @@ impl<T> TargetTable<T> {
         }
     }
 
-    /// Evicts the least recently used entries while there are too many; those set by hand stay.
-    fn make_room(&self, out: &mut dyn FnMut(Released<T>)) {
-        let used = |mac: MacAddr| {
-            let shard = self.shards.read(mac);
-            let entry = shard.get(&mac).filter(|entry| !matches!(entry.state, State::Fixed { .. }));
-            entry.map(Entry::used)
-        };
-        self.slow.tidy(self.len(), used);
-        while self.len() > self.slow.maximum() {
-            let Some(mac) = self.slow.least_used(used) else { return };
+    /// Makes room, and looks after the queues; not for the threads that carry frames.
+    fn keep_house(&self, out: &mut dyn FnMut(Released<T>)) {
+        let questions = self.unanswered.load(Ordering::Relaxed);
+        self.slow.tidy(self.len(), questions, |mac| self.seen(mac));
+        self.make_room(usize::MAX, out);
+    }
+
+    /// Evicts entries while there are too many, after at most `patience` looks at those that might go.
+    fn make_room(&self, mut patience: usize, out: &mut dyn FnMut(Released<T>)) {
+        while let Some(class) = self.census.surplus(self.slow.maximum()) {
+            let Some(mac) = self.slow.least_used(class, &mut patience, |mac| self.seen(mac)) else { return };
             let mut shard = self.shards.write(mac);
-            if shard.get(&mac).is_some_and(|entry| !matches!(entry.state, State::Fixed { .. })) {
-                self.end(&mut shard, mac, out);
+            // It may have become another one since.
+            match shard.get(&mac) {
+                Some(entry) if entry.state.class() == class => self.end(&mut shard, mac, out),
+                Some(entry) => self.slow.note_use(entry.state.class(), mac, entry.used()),
+                None => {}
             }
         }
+    }
+
+    fn seen(&self, mac: MacAddr) -> Option<Seen> {
+        let shard = self.shards.read(mac);
+        let entry = shard.get(&mac)?;
+        Some(Seen { class: entry.state.class(), used: entry.used(), awaited: entry.state.awaited() })
     }
 
     /// Takes an entry out, with whatever waits there.
     fn end(&self, shard: &mut Shard<T>, mac: MacAddr, out: &mut dyn FnMut(Released<T>)) {
         let Some(mut entry) = shard.remove(&mac) else { return };
-        self.entries.fetch_sub(1, Ordering::Relaxed);
+        self.census.moved(Some(entry.state.class()), None);
         self.settle(&mut entry, Some(Action::Lose(Refusal::Full)), out);
     }
 }
@@ -302,7 +343,7 @@ impl<T> Drop for TargetTable<T> {
         for mut entry in self.shards.drain() {
             self.settle(&mut entry, None, &mut |_| ());
         }
-        self.frames.expire(&self.desk, Moment(u64::MAX), &mut |_| ());
+        self.frames.expire((&self.desk, &self.room), Moment(u64::MAX), &mut |_| ());
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
-use super::{Desk, Ends, Refusal};
+use super::room::Room;
+use super::{Ends, Refusal};
 use crate::types::{MacAddr, VlanId};
 
 /// Octets of frames that may wait for one address. The first frame always may.
@@ -29,28 +30,32 @@ pub struct Asker {
 pub(super) struct Asked<T> {
     pub(super) asker: Asker,
     frames: VecDeque<T>,
+    /// Octets of the frames, and of all that they take.
     octets: usize,
+    size: usize,
 }
 
 impl<T> Asked<T> {
     pub(super) const fn new(asker: Asker) -> Self {
-        Self { asker, frames: VecDeque::new(), octets: 0 }
+        Self { asker, frames: VecDeque::new(), octets: 0, size: 0 }
     }
 
     /// Lets one more wait, behind the others; whether there is room.
-    pub(super) fn park(&mut self, desk: &Desk, octets: usize, make: impl FnOnce() -> T) -> bool {
-        let fits = self.frames.is_empty() || self.octets + octets <= ENTRY_MAX;
-        if !fits || !desk.reserve(octets) {
+    pub(super) fn park(&mut self, room: &Room, octets: usize, make: impl FnOnce() -> T) -> bool {
+        let (fits, size) =
+            (self.frames.is_empty() || self.octets + octets <= ENTRY_MAX, Room::size::<T>(octets));
+        if !fits || !room.reserve(size) {
             return false;
         }
         self.frames.push_back(make());
         self.octets += octets;
+        self.size += size;
         true
     }
 
     /// Everything that waits, in its order.
-    pub(super) fn leave(&mut self, desk: &Desk) -> impl Iterator<Item = T> {
-        desk.give_back(std::mem::take(&mut self.octets));
+    pub(super) fn leave(&mut self, room: &Room) -> impl Iterator<Item = T> {
+        room.give_back(std::mem::take(&mut self.size));
         std::mem::take(&mut self.frames).into_iter()
     }
 }

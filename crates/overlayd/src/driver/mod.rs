@@ -4,10 +4,11 @@ mod overlay;
 mod restore;
 mod show;
 mod targets;
+pub(crate) use targets::Room;
 mod varpd;
 mod vnic;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -37,8 +38,8 @@ pub(crate) struct Driver<E> {
     deleted: Vec<LinkId>,
     /// The connection of the one varpd.
     varpd: Option<ConnectionId>,
-    /// Whether varpd could not take all questions.
-    behind: bool,
+    /// Overlays of which varpd has not been asked everything that waits.
+    unasked: BTreeSet<LinkId>,
     events: Vec<(ConnectionId, Event)>,
 }
 
@@ -107,10 +108,7 @@ impl<E: Engine> Driver<E> {
                 self.set_properties(&overlay, properties).map(|()| Response::Done)
             }
             Request::Answers { answers } => self.learn(caller, answers).map(|()| Response::Done),
-            Request::Inject { link, frame } => {
-                self.engine.inject(link, &frame.0);
-                Ok(Response::Done)
-            }
+            Request::Inject { link, frame } => self.inject(caller, link, &frame.0).map(|()| Response::Done),
             Request::Plugins
             | Request::SetInstanceProperties { .. }
             | Request::CreateInstance { .. }

@@ -1,12 +1,12 @@
 use overlay_core::datapath::OverlaySettings;
 use overlay_core::encap::{self, Encap};
 use overlay_core::engine::{Engine, OverlaySpec};
-use overlay_core::lookup::{TargetMode, Timing};
+use overlay_core::lookup::{Sources, TargetMode, Timing};
 use overlay_core::property::{
     Assignment, OVERLAY_PROPERTIES, Properties, PropertyError, TARGET_AGEING, TARGET_MAXIMUM,
     TARGET_NEGATIVE, TARGET_TIMEOUT,
 };
-use overlay_core::protocol::{ControlError, ErrorCode, Event};
+use overlay_core::protocol::{ControlError, ErrorCode, Event, FixedTarget};
 use overlay_core::types::{LinkId, LinkName, OverlayMtu, VnetId};
 
 use super::{Driver, Overlay};
@@ -74,10 +74,26 @@ impl Overlay {
             mtu: self.mtu,
             active: self.stage.is_activated(),
             target: self.association.as_ref().map(|association| association.mode.clone()),
-            sources: self.association.as_ref().map(|association| association.sources.clone()),
+            sources: self.sources(),
         };
         let (timing, targets_max) = self.table_limits();
         OverlaySpec { settings, listen: self.listen, timing, targets_max }
+    }
+
+    /// Who may send to it: whom varpd knows, and whom an administrator sends to.
+    fn sources(&self) -> Option<Sources> {
+        let known = self.association.as_ref().map(|association| association.sources.clone())?;
+        let by_hand = self.record.targets.iter().flat_map(|entry| match &entry.target {
+            FixedTarget::Ends(ends) => ends.iter().map(|end| end.ip()).collect(),
+            FixedTarget::Drop => Vec::new(),
+        });
+        let by_hand: Vec<_> = by_hand.collect();
+        match known {
+            Sources::Known(ends) if !by_hand.is_empty() => {
+                Some(Sources::known(ends.iter().copied().chain(by_hand)))
+            }
+            known => Some(known),
+        }
     }
 
     /// What its properties say of its target table; they have defaults, so there is a value for each.

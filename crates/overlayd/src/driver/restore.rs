@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use overlay_core::control::BadRecord;
 use overlay_core::engine::{Engine, Existing};
 use overlay_core::protocol::ControlError;
@@ -20,7 +22,7 @@ impl<E: Engine> Driver<E> {
             broken,
             deleted,
             varpd: None,
-            behind: false,
+            unasked: BTreeSet::new(),
             events: Vec::new(),
         };
         stored.bad.into_iter().for_each(|bad| driver.note_broken(bad));

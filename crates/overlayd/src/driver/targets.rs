@@ -22,6 +22,17 @@ const FIXED_MAX: usize = 4096;
 /// Tunnel ends of one entry that is set by hand.
 const FIXED_ENDS_MAX: usize = 64;
 
+/// How much varpd takes now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It has taken all that it was told.
+    All,
+    /// It takes more.
+    Some,
+    /// It does not take what it was told already, or is not there.
+    None,
+}
+
 /// Questions in one line to varpd: a frame among them can have 18,000 digits.
 const QUESTIONS_MAX: usize = 256;
 
@@ -45,6 +56,7 @@ impl<E: Engine> Driver<E> {
         self.records.save_overlay(&record)?;
         overlay.record = record;
         self.engine.fix_target(id, mac, ends(target));
+        self.show_sources(id);
         Ok(())
     }
 
@@ -74,7 +86,15 @@ impl<E: Engine> Driver<E> {
         record.targets.retain(|entry| !which(entry));
         self.records.save_overlay(&record)?;
         overlay.record = record;
+        self.show_sources(id);
         Ok(())
+    }
+
+    /// Lets the tunnel ends send that entries set by hand go to.
+    fn show_sources(&mut self, id: LinkId) {
+        if let Some(spec) = self.overlays.get(&id).map(Overlay::spec) {
+            self.engine.set_overlay(id, &spec);
+        }
     }
 
     /// Puts what was set by hand into the target table of a restored overlay.
@@ -138,37 +158,52 @@ impl<E: Engine> Driver<E> {
 
     /// Takes what varpd knows.
     pub(super) fn learn(&mut self, caller: ConnectionId, answers: Vec<Answer>) -> Result<(), ControlError> {
-        if self.varpd != Some(caller) {
-            return Err(ControlError::new(ErrorCode::Denied, "only the attached varpd answers lookups"));
-        }
+        self.check_varpd(caller)?;
         self.engine.learn(answers);
         Ok(())
     }
 
-    /// Asks varpd what it has not been asked before; `room` says whether it takes more now. What it cannot take it is
-    /// asked later, if it still matters then.
-    pub(crate) fn ask(&mut self, room: bool) {
-        let fresh = self.engine.questions();
-        let Some(varpd) = self.varpd else { return };
-        if !room {
-            self.behind |= !fresh.is_empty();
-            return;
+    /// Gives VNICs a frame of varpd's.
+    pub(super) fn inject(
+        &mut self,
+        caller: ConnectionId,
+        link: LinkId,
+        frame: &[u8],
+    ) -> Result<(), ControlError> {
+        self.check_varpd(caller)?;
+        if !self.overlays.contains_key(&link) {
+            return Err(ControlError::not_found(format!("there is no overlay with id {link}")));
         }
-        let claimed = |question: &Question| {
-            self.overlays.get(&question.link()).is_some_and(|overlay| overlay.claimed == Some(varpd))
-        };
-        let questions = match std::mem::take(&mut self.behind) {
-            false => fresh,
-            true => self.overlays.keys().flat_map(|link| self.engine.outstanding(*link)).collect(),
-        };
-        let questions = questions.into_iter().filter(claimed).collect();
-        self.put(varpd, questions);
+        self.engine.inject(link, frame);
+        Ok(())
     }
 
-    /// Asks varpd again what waits in an overlay that it has just claimed.
-    pub(super) fn ask_again(&mut self, varpd: ConnectionId, link: LinkId) {
-        let questions = self.engine.outstanding(link);
-        self.put(varpd, questions);
+    fn check_varpd(&self, caller: ConnectionId) -> Result<(), ControlError> {
+        match self.varpd == Some(caller) {
+            true => Ok(()),
+            false => Err(ControlError::new(ErrorCode::Denied, "only the attached varpd answers lookups")),
+        }
+    }
+
+    /// Asks varpd what it has not been asked before. What it does not take now it is asked once it has taken all else, if
+    /// it still matters then.
+    pub(crate) fn ask(&mut self, room: Room) {
+        let fresh = self.engine.questions();
+        let Some(varpd) = self.varpd else { return };
+        let claimed = |link: &LinkId| self.overlays.get(link).is_some_and(|one| one.claimed == Some(varpd));
+        let mut fresh: Vec<_> = fresh.into_iter().filter(|question| claimed(&question.link())).collect();
+        if room == Room::None {
+            self.unasked.extend(fresh.iter().map(Question::link));
+            return;
+        }
+        if room == Room::All {
+            let unasked = std::mem::take(&mut self.unasked);
+            fresh.retain(|question| !unasked.contains(&question.link()));
+            fresh.extend(
+                unasked.iter().filter(|link| claimed(link)).flat_map(|link| self.engine.outstanding(*link)),
+            );
+        }
+        self.put(varpd, fresh);
     }
 
     fn put(&mut self, varpd: ConnectionId, questions: Vec<Question>) {

@@ -44,8 +44,9 @@ impl<E: Engine> Driver<E> {
             // Much may have changed since an earlier connection said what is known.
             self.engine.learn(vec![Answer { link, about: About::All, verdict: Verdict::Doubtful }]);
         }
-        self.ask_again(caller, link);
         if news {
+            // What waits was asked of nobody, or of one who has gone.
+            self.unasked.insert(link);
             tracing::info!("overlay {name} is associated with varpd instance {instance}");
         }
         Ok(())

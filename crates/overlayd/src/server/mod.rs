@@ -15,7 +15,7 @@ use overlay_core::engine::Engine;
 
 use self::connection::Connection;
 pub(crate) use self::signals::Signals;
-use crate::driver::{ConnectionId, Driver};
+use crate::driver::{ConnectionId, Driver, Room};
 
 /// Clients beyond this number cost the one that has been silent longest its connection.
 const CONNECTIONS_MAX: usize = 2048;
@@ -172,7 +172,11 @@ impl<E: Engine> Server<'_, E> {
     /// Asks varpd what frames wait for, as far as it takes it.
     fn ask(&mut self) {
         let varpd = self.driver.varpd().and_then(|id| self.connections.get(&id));
-        let room = varpd.is_some_and(|connection| !connection.session.stalled());
+        let room = match varpd.map(|connection| &connection.session) {
+            Some(session) if session.output().is_empty() => Room::All,
+            Some(session) if !session.stalled() => Room::Some,
+            _ => Room::None,
+        };
         self.driver.ask(room);
         self.tell();
     }

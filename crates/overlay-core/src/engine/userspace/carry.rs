@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::datapath::{
 use crate::device::TapDevice;
 use crate::lookup::Desk;
 use crate::sys::{Received, RecvBatch, SendRoom};
+use crate::types::LinkId;
 use crate::wire::FlowHasher;
 
 /// Frames or datagrams that are carried before the next descriptor has its turn.
@@ -104,6 +106,10 @@ impl Carrier {
             Some(Source::Socket { mux, demux }) => self.arrive(mux, demux),
             None => {}
         }
+    }
+
+    /// Wakes who takes the questions that have come in this turn, from frames or from what has waited.
+    pub(super) fn announce(&self) {
         if self.shared.desk.take_raised() {
             // It fails only when 2^64 - 2 wake-ups are waiting.
             let _ = self.shared.attention.write(1);
@@ -147,34 +153,38 @@ impl Carrier {
     pub(super) fn send_released(&mut self, table: &Table) {
         let mut outgoing = self.shared.outbox.take();
         while let Some(first) = outgoing.front() {
-            let link = first.overlay;
-            let of_overlay = outgoing.iter().take(BATCH).take_while(|one| one.overlay == link).count();
-            let batch = outgoing.drain(..of_overlay);
-            if let Some(Way { overlay, mux }) = table.overlays.get(&link) {
-                self.send_batch(batch, overlay, mux.as_deref());
+            match table.overlays.get(&first.overlay) {
+                Some(way) => self.send_batch(first.overlay, &mut outgoing, way),
+                // The overlay has gone, and what it counted with it.
+                None => drop(outgoing.pop_front()),
             }
         }
     }
 
-    fn send_batch(
-        &mut self,
-        outgoing: impl Iterator<Item = Outgoing>,
-        overlay: &Overlay<TapDevice>,
-        mux: Option<&Mux>,
-    ) {
+    /// Sends what is of one overlay in front of the others, up to a batch.
+    fn send_batch(&mut self, link: LinkId, outgoing: &mut VecDeque<Outgoing>, way: &Way) {
+        let (overlay, mux) = (&*way.overlay, way.mux.as_deref());
         let sender = Sender { overlay, port: None };
         let outward = Outward { hasher: &self.shared.hasher, now: self.shared.clock.now() };
         self.released.yard.clear();
-        for (number, Outgoing { frame: waited, ends, .. }) in outgoing.enumerate() {
+        let (mut number, mut octets) = (0, 0);
+        while number < BATCH && octets < BATCH_OCTETS && self.released.yard.len() < BATCH_DATAGRAMS {
+            if outgoing.front().is_none_or(|one| one.overlay != link) {
+                break;
+            }
+            let Some(one) = outgoing.pop_front() else { break };
             let frame = self.released.frame(number);
-            waited.restore(frame);
-            let departure = match ends {
-                Some(ends) => overlay.release(&waited, ends, frame, outward.hasher),
-                None => overlay.resend(&waited, frame, outward),
+            one.frame.restore(frame);
+            octets += frame.octets().len();
+            let departure = match one.ends {
+                Some(ends) => overlay.release(&one.frame, ends, frame, outward.hasher),
+                None => overlay.resend(&one.frame, frame, outward),
             };
-            let Some(departure) = departure else { continue };
-            let Batch { frames, yard } = &mut self.released;
-            yard.take_in(&departure, mux, sender, (number, &frames[number]));
+            if let Some(departure) = departure {
+                let Batch { frames, yard } = &mut self.released;
+                yard.take_in(&departure, mux, sender, (number, &frames[number]));
+            }
+            number += 1;
         }
         if let Some(mux) = mux {
             self.released.depart(mux, sender, &mut self.room);

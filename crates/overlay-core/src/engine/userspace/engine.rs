@@ -238,8 +238,10 @@ impl Engine for UserspaceEngine {
 
     fn remove_overlay(&mut self, link: LinkId) {
         self.leave(link);
-        self.overlays.remove(&link);
+        let gone = self.overlays.remove(&link);
         self.publish();
+        // Here and not in a worker: a large target table takes its time to end.
+        drop(gone);
     }
 
     fn is_taken(&self, name: &LinkName) -> Result<bool, TapError> {

@@ -1,6 +1,7 @@
 //! What the lookup side says, carried to target tables and to the frames that wait there.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::engine::{Member, UserspaceEngine};
@@ -33,9 +34,10 @@ impl UserspaceEngine {
     }
 
     pub(super) fn take_answers(&self, answers: Vec<Answer>) {
+        let mut local = Local::default();
         for Answer { link, about, verdict } in answers {
             let Some(release) = self.release(link) else { continue };
-            let verdict = release.without_itself(verdict);
+            let verdict = release.without_itself(verdict, &mut local);
             match about {
                 About::Frame(number) => release.answer_frame(number, verdict),
                 about => release.member.targets.learn(about, &verdict, self.clock.now(), &mut release.out()),
@@ -124,19 +126,47 @@ impl Release<'_> {
     }
 
     /// A verdict without this host's own tunnel end: one file serves all hosts, and a frame sent to oneself comes back.
-    fn without_itself(&self, verdict: Verdict) -> Verdict {
-        let others = |ends: Vec<SocketAddr>| ends.into_iter().filter(|end| !self.is_itself(*end)).collect();
+    fn without_itself(&self, verdict: Verdict, local: &mut Local) -> Verdict {
+        let mut others = |mut ends: Vec<SocketAddr>| {
+            ends.retain(|end| !local.is_listener(self.member.listen, *end));
+            ends
+        };
         match verdict {
             Verdict::Found(ends) => Verdict::Found(others(ends)),
             Verdict::Learned(ends) => Verdict::Learned(others(ends)),
             other => other,
         }
     }
+}
 
-    fn is_itself(&self, end: SocketAddr) -> bool {
-        let listen = self.member.listen;
+/// Which addresses are this host's, as far as one batch of answers has had to ask.
+#[derive(Default)]
+struct Local(HashMap<IpAddr, bool>);
+
+impl Local {
+    /// Whether a tunnel end is the one that listens at `listen`.
+    fn is_listener(&mut self, listen: SocketAddr, end: SocketAddr) -> bool {
         end.port() == listen.port()
-            && (end.ip() == listen.ip()
-                || listen.ip().is_unspecified() && check_local(SocketAddr::new(end.ip(), 0)).is_ok())
+            && (end.ip() == listen.ip() || listen.ip().is_unspecified() && self.has(end.ip()))
+    }
+
+    fn has(&mut self, address: IpAddr) -> bool {
+        *self.0.entry(address).or_insert_with(|| check_local(SocketAddr::new(address, 0)).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_all_addresses_is_at_each_of_this_hosts() {
+        let mut local = Local::default();
+        let mut is =
+            |listen: &str, end: &str| local.is_listener(listen.parse().unwrap(), end.parse().unwrap());
+        assert!(is("127.0.0.1:4789", "127.0.0.1:4789") && !is("127.0.0.1:4789", "127.0.0.1:4790"));
+        assert!(!is("127.0.0.1:4789", "127.0.0.2:4789"), "it does not listen there");
+        assert!(is("0.0.0.0:4789", "127.0.0.2:4789") && !is("0.0.0.0:4789", "192.0.2.1:4789"));
+        assert!(is("[::]:4789", "127.0.0.2:4789") && is("[::]:4789", "[::1]:4789"));
     }
 }

@@ -181,6 +181,7 @@ impl Shared {
             for event in events[..count].iter().filter(|event| event.data() != WAKE) {
                 carrier.serve(table.sources.get(&Token(event.data())), &table, epoll);
             }
+            carrier.announce();
         }
         Ok(())
     }
@@ -198,7 +199,14 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::Way;
     use super::*;
+    use crate::datapath::{FrameBuf, Load, Overlay, OverlaySettings, Waiting};
+    use crate::device::TapDevice;
+    use crate::lookup::{TargetMode, TargetTable, Timing};
+    use crate::offload::VNET_HEADER;
+    use crate::types::{LinkId, OverlayMtu, VnetId};
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::sync::mpsc;
     use std::time::Duration;
 
@@ -212,5 +220,41 @@ mod tests {
             done.send(()).unwrap();
         });
         assert_eq!(finished.recv_timeout(Duration::from_secs(60)), Ok(()), "a worker has missed its wake-up");
+    }
+
+    /// An overlay whose destinations are asked for, without any VNIC or socket.
+    fn dynamic(desk: &Arc<Desk>) -> Arc<Overlay<TapDevice>> {
+        let settings = OverlaySettings {
+            vnetid: VnetId::new(23).unwrap(),
+            encap: crate::encap::ENCAPS[0],
+            mtu: OverlayMtu::default(),
+            active: true,
+            target: Some(TargetMode::Dynamic),
+            sources: None,
+        };
+        let timing = Timing { ageing: None, negative: 1000, timeout: 1000 };
+        let table = Arc::new(TargetTable::new(link(), Arc::clone(desk), timing, 100));
+        Arc::new(Overlay::new(settings, Arc::default(), table, vec![]))
+    }
+
+    fn link() -> LinkId {
+        LinkId(7.try_into().unwrap())
+    }
+
+    #[test]
+    fn a_question_of_a_frame_that_has_waited_wakes_who_takes_it() {
+        let (desk, attention) = (Arc::<Desk>::default(), Arc::new(EventFd::new().unwrap()));
+        let workers = Workers::start(Clock::start(), &desk, &attention).unwrap();
+        let way = Way { overlay: dynamic(&desk), mux: None };
+        workers.publish(Table { overlays: [(link(), way)].into(), ..Table::default() });
+        let mut frame = FrameBuf::default();
+        frame.space()[VNET_HEADER..][..14].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5]);
+        frame.fill(VNET_HEADER + 14);
+        let waited = Waiting::new(&frame, link(), Load { frames: 1, bytes: 14 });
+        workers.send(0, Outgoing { overlay: link(), frame: waited, ends: None });
+        workers.wake_senders();
+        let mut woken = [PollFd::new(attention.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut woken, PollTimeout::from(30_000u16)), Ok(1), "nobody was woken");
+        assert_eq!(desk.take().len(), 1);
     }
 }

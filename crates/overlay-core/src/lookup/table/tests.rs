@@ -28,27 +28,45 @@ struct Bench {
     desk: Arc<Desk>,
     out: Vec<Released<u32>>,
     frames: u32,
+    lost: Vec<Refusal>,
 }
 
 impl Bench {
     fn new(maximum: usize) -> Self {
-        let desk = Arc::new(Desk::default());
+        Self::with(Arc::default(), maximum)
+    }
+
+    /// Another one of the same engine.
+    fn sharing(desk: Arc<Desk>) -> Self {
+        Self::with(desk, 1000)
+    }
+
+    fn with(desk: Arc<Desk>, maximum: usize) -> Self {
         let table = TargetTable::new(LinkId(7.try_into().unwrap()), Arc::clone(&desk), TIMING, maximum);
-        Self { table, desk, out: Vec::new(), frames: 0 }
+        Self { table, desk, out: Vec::new(), frames: 0, lost: Vec::new() }
+    }
+
+    /// Frames that were lost at once for a reason.
+    fn losses(&self, why: Refusal) -> u32 {
+        self.lost.iter().filter(|lost| **lost == why).count() as u32
     }
 
     /// A frame of so many octets, as the data path handles it.
     fn frame_of(&mut self, to: MacAddr, octets: usize, now: u64) -> Fate {
         self.frames += 1;
         let number = self.frames;
-        match self.table.look(to, Moment(now)) {
+        let fate = match self.table.look(to, Moment(now)) {
             Fate::Wait => {
                 let out = &mut self.out;
                 self.table
                     .wait(to, asker(), Moment(now), (octets, || number), &mut |released| out.push(released))
             }
             fate => fate,
+        };
+        if let Fate::Lose(why) = fate {
+            self.lost.push(why);
         }
+        fate
     }
 
     fn frame(&mut self, to: u8, now: u64) -> Fate {
@@ -99,7 +117,7 @@ fn frames_that_waited_leave_in_their_order() {
 
 #[test]
 fn addresses_wait_for_nobody_but_themselves() {
-    let mut bench = Bench::new(10);
+    let mut bench = Bench::new(100);
     for number in 1..=3 {
         bench.frame(number, 10);
     }
@@ -119,35 +137,87 @@ fn what_waits_for_one_address_is_bounded_but_for_the_first_frame() {
     assert_eq!(bench.frame_of(mac(2), 1, 1), Fate::Lose(Refusal::Full));
 }
 
+/// Address number `number` of many.
+fn many(number: u32) -> MacAddr {
+    let [a, b, c, d] = number.to_be_bytes();
+    MacAddr([6, 0, a, b, c, d])
+}
+
 #[test]
-fn what_waits_in_all_is_bounded_and_room_comes_back() {
+fn what_waits_of_one_overlay_is_bounded_and_room_comes_back() {
     let mut bench = Bench::new(100_000);
-    let mut waiting = 0;
-    let fills = |bench: &mut Bench, number: u16| {
-        let [high, low] = number.to_be_bytes();
-        bench.frame_of(MacAddr([2, 0, 0, 0, high, low]), 65_536, 1)
-    };
-    while fills(&mut bench, waiting) == Fate::Wait {
-        waiting += 1;
+    let waiting = (0..).take_while(|number| bench.frame_of(many(*number), 65_536, 1) == Fate::Wait).count();
+    assert_eq!(waiting, 255, "of 16 MiB, with what the bookkeeping takes");
+    bench.learn(About::Mac(many(0)), &Verdict::Absent, 2);
+    assert_eq!(bench.frame_of(many(5000), 65_536, 1), Fate::Wait);
+}
+
+#[test]
+fn many_small_frames_count_for_what_they_take() {
+    let mut bench = Bench::new(1_000_000);
+    for number in 0..10_000 {
+        (0..100).for_each(|_| drop(bench.frame_of(many(number), 14, 1)));
     }
-    assert_eq!(waiting, 1024, "64 MiB");
-    bench.learn(About::Mac(MacAddr([2, 0, 0, 0, 0, 0])), &Verdict::Absent, 2);
-    assert_eq!(fills(&mut bench, 5000), Fate::Wait);
+    let waiting = bench.frames - bench.losses(Refusal::Full);
+    assert!(waiting < 16 * 1024 * 1024 / 64, "{waiting} frames wait");
+}
+
+#[test]
+fn one_overlay_leaves_room_for_the_others() {
+    let mut bench = Bench::new(100_000);
+    while bench.frame_of(many(bench.frames), 65_536, 1) == Fate::Wait {}
+    let mut other = Bench::sharing(Arc::clone(&bench.desk));
+    assert_eq!(other.frame(1, 1), Fate::Wait);
 }
 
 #[test]
 fn questions_are_bounded_and_what_serves_goes_on_without_them() {
     let mut bench = Bench::new(100_000);
     bench.learn(About::Mac(mac(1)), &Verdict::Learned(vec![end(1)]), 0);
-    for number in 0..ASKING_MAX as u16 {
-        let [high, low] = number.to_be_bytes();
-        bench.frame_of(MacAddr([6, 0, 0, 0, high, low]), 1, 10_000);
+    for number in 0..ASKING_MAX as u32 {
+        bench.frame_of(many(number), 1, 10_000);
     }
     assert_eq!(bench.frame(2, 10_000), Fate::Lose(Refusal::Full));
     assert_eq!(bench.frame(1, 10_000), Fate::Send(Ends::One(end(1))), "though it is due");
+    assert!(bench.table.look(mac(1), Moment(10_500)) != Fate::Wait, "and is not looked at again at once");
     bench.expire(13_000);
     assert_eq!(bench.out.len(), ASKING_MAX);
     assert_eq!(bench.frame(2, 13_000), Fate::Wait);
+}
+
+#[test]
+fn whoever_asks_for_what_is_not_there_takes_nobodys_place() {
+    for answer in [None, Some(Verdict::Absent)] {
+        let mut bench = Bench::new(1000);
+        for number in 0..700 {
+            let known = MacAddr([2, 0, 0, 0, (number >> 8) as u8, number as u8]);
+            bench.learn(About::Mac(known), &Verdict::Learned(vec![end(1)]), 0);
+        }
+        for number in 0..100_000 {
+            let now = u64::from(number / 10);
+            bench.frame_of(many(number), 60, now);
+            match &answer {
+                Some(verdict) => bench.learn(About::Mac(many(number)), verdict, now),
+                None if number % 1000 == 0 => bench.expire(now),
+                None => {}
+            }
+        }
+        let known =
+            bench.entries().values().filter(|info| info.destination != TargetDestination::None).count();
+        assert_eq!(known, 700, "{answer:?}");
+        assert!(bench.table.len() <= 1000);
+        assert!(bench.table.slow.places() < 5000, "{} places in queues", bench.table.slow.places());
+        assert!(bench.desk.take().len() <= 100_000);
+    }
+}
+
+#[test]
+fn questions_on_their_way_are_bounded_by_those_that_are_not_answered() {
+    let mut bench = Bench::new(1000);
+    for number in 0..100_000 {
+        bench.frame_of(many(number), 60, 1);
+    }
+    assert_eq!((bench.desk.take().len(), bench.table.len()), (250, 250));
 }
 
 #[test]
@@ -199,7 +269,7 @@ fn a_frame_that_is_a_question_of_its_own_waits_for_no_other() {
 
 #[test]
 fn the_least_recently_used_entry_goes_first_and_one_set_by_hand_never() {
-    let mut bench = Bench::new(3);
+    let mut bench = Bench::new(2);
     bench.table.fix(mac(9), None, Moment(0), &mut |_| ());
     for number in 1..=2 {
         bench.learn(About::Mac(mac(number)), &Verdict::Learned(vec![end(1)]), number.into());
@@ -208,7 +278,7 @@ fn the_least_recently_used_entry_goes_first_and_one_set_by_hand_never() {
     bench.learn(About::Mac(mac(3)), &Verdict::Learned(vec![end(1)]), 20);
     assert_eq!(bench.entries().into_keys().collect::<Vec<_>>(), [mac(1), mac(3), mac(9)]);
     bench.table.tune(TIMING, 1, Moment(20), &mut |_| ());
-    assert_eq!(bench.entries().into_keys().collect::<Vec<_>>(), [mac(9)]);
+    assert_eq!(bench.entries().into_keys().collect::<Vec<_>>(), [mac(3), mac(9)]);
 }
 
 #[test]
@@ -229,7 +299,7 @@ fn a_table_that_ends_gives_back_what_waited() {
     assert!(bench.desk.is_asking());
     drop(bench.table);
     assert!(!bench.desk.is_asking());
-    assert!(bench.desk.reserve(64 * 1024 * 1024));
+    assert!(bench.desk.reserve(64 * 1024 * 1024), "all room is there again");
 }
 
 #[test]
@@ -250,6 +320,17 @@ struct Simple {
     used: u64,
 }
 
+impl Simple {
+    fn class(&self) -> Class {
+        match self {
+            Self { by_hand: Some(_), .. } => Class::Fixed,
+            Self { end: Some(_), .. } => Class::Serving,
+            Self { refused: Some(_), .. } => Class::Refused,
+            _ => Class::Asking,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Model {
     entries: BTreeMap<MacAddr, Simple>,
@@ -259,6 +340,11 @@ struct Model {
 
 impl Model {
     fn frame(&mut self, to: MacAddr, number: u32, now: u64) -> Fate {
+        let asking = self.entries.values().filter(|entry| entry.class() == Class::Asking).count();
+        let full = asking >= (self.maximum / 4).max(1);
+        if !self.entries.contains_key(&to) && full {
+            return Fate::Lose(Refusal::Full);
+        }
         let entry = self.entries.entry(to).or_default();
         entry.used = now;
         let to = |end: u16| Fate::Send(Ends::One(end_of(end)));
@@ -266,8 +352,8 @@ impl Model {
             return by_hand.map_or(Fate::Lose(Refusal::Fixed), to);
         }
         if let Some((why, until)) = entry.refused {
-            if now < until {
-                return Fate::Lose(why);
+            if now < until || full {
+                return Fate::Lose(if now < until { why } else { Refusal::Full });
             }
             entry.refused = None;
         }
@@ -284,11 +370,17 @@ impl Model {
     }
 
     fn evict(&mut self) {
-        while self.entries.len() > self.maximum {
-            let by_use = self.entries.iter().filter(|(_, entry)| entry.by_hand.is_none());
-            let Some((mac, _)) = by_use.min_by_key(|(_, entry)| entry.used) else { return };
-            let gone = self.entries.remove(&{ *mac }).unwrap();
-            self.lose(gone.waiting, Refusal::Full);
+        loop {
+            let of = |class| self.entries.values().filter(|entry| entry.class() == class).count();
+            let (serving, refused, asking) = (of(Class::Serving), of(Class::Refused), of(Class::Asking));
+            if serving + refused + asking <= self.maximum {
+                return;
+            }
+            let too_many_refused = refused > 0 && refused + asking > (self.maximum / 4).max(1);
+            let class = if too_many_refused || serving == 0 { Class::Refused } else { Class::Serving };
+            let of_class = self.entries.iter().filter(|(_, entry)| entry.class() == class);
+            let Some((mac, _)) = of_class.min_by_key(|(_, entry)| entry.used) else { return };
+            self.entries.remove(&{ *mac });
         }
     }
 
@@ -408,7 +500,7 @@ enum Happening {
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
-    let address = 0u8..8;
+    let address = 0u8..24;
     let learn = prop_oneof![
         4 => (1u16..9).prop_map(Learn::Found),
         1 => (1u16..9).prop_map(Learn::Learned),
@@ -500,7 +592,7 @@ proptest! {
     #[test]
     fn the_table_does_what_a_simple_model_does(
         happenings in prop::collection::vec((happening(), 1u64..1500), 1..120),
-        maximum in 1usize..8,
+        maximum in 1usize..30,
     ) {
         let (mut bench, mut model) = (Bench::new(maximum), Model { maximum, ..Model::default() });
         let mut now = 0;

@@ -1,5 +1,7 @@
 //! The driver over an engine that only takes notes.
 
+mod targets;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::BorrowedFd;
@@ -9,10 +11,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use overlay_core::control::{Daemon, Paths};
 use overlay_core::device::TapError;
 use overlay_core::engine::{DeviceSpec, Existing, OverlaySpec};
-use overlay_core::lookup::{About, Answer, Ends, Question, Sources, TargetMode, Timing, Verdict};
+use overlay_core::lookup::{Answer, Ends, Question, Sources, TargetMode, Timing};
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{
-    CounterInfo, FixedTarget, LinkCounters, LinkState, MacChoice, MuxInfo, OverlayInfo, Status, TargetPage,
+    CounterInfo, LinkCounters, LinkState, MacChoice, MuxInfo, OverlayInfo, Status, TargetPage,
 };
 use overlay_core::socket::BindError;
 use overlay_core::types::{MacAddr, VnetId};
@@ -30,6 +32,7 @@ struct Notes {
     refuse_device: bool,
     /// The last timing that an overlay was given.
     timing: Option<Timing>,
+    sources: Option<Sources>,
     fixed: BTreeMap<MacAddr, Option<Ends>>,
     learned: Vec<Answer>,
     injected: Vec<Vec<u8>>,
@@ -41,6 +44,7 @@ struct Notes {
 impl Engine for Notes {
     fn set_overlay(&mut self, link: LinkId, spec: &OverlaySpec) {
         self.timing = Some(spec.timing);
+        self.sources.clone_from(&spec.settings.sources);
         self.overlays.entry(link).or_default();
     }
 
@@ -549,190 +553,4 @@ fn a_device_that_cannot_be_had_is_tried_again() {
     bench.driver.engine.refuse_device = false;
     bench.driver.mend();
     assert!(!bench.driver.is_ailing());
-}
-
-const MAC: MacAddr = MacAddr([2, 8, 0x20, 0, 0, 1]);
-
-fn dynamic(link: LinkId) -> Request {
-    Request::Associate(Association { link, instance: 1, mode: TargetMode::Dynamic, sources: Sources::Any })
-}
-
-fn set_target(target: FixedTarget) -> Request {
-    Request::SetTarget { overlay: "demo0".parse().unwrap(), mac: MAC, target }
-}
-
-fn to(end: &str) -> FixedTarget {
-    FixedTarget::Ends(vec![end.parse().unwrap()])
-}
-
-fn question(link: LinkId) -> Question {
-    Question::Target { link, mac: MAC, source: MAC, vid: None }
-}
-
-impl Bench {
-    /// An overlay whose destinations are asked for.
-    fn dynamic_overlay(&mut self) -> LinkId {
-        let link = self.overlay("demo0", 23);
-        self.driver.call(VARPD, dynamic(link)).unwrap();
-        self.driver.take_events();
-        link
-    }
-
-    fn lookups(&mut self) -> Vec<Question> {
-        let events = self.driver.take_events().into_iter();
-        events
-            .flat_map(|(_, event)| match event {
-                Event::Lookups(questions) => questions,
-                Event::OverlayDeleted(link) => panic!("{link} was deleted"),
-            })
-            .collect()
-    }
-}
-
-#[test]
-fn a_target_set_by_hand_outlives_a_restart_until_it_is_removed() {
-    let mut bench = Bench::new();
-    bench.dynamic_overlay();
-    bench.call(set_target(to("10.0.0.7:4789"))).unwrap();
-    bench.restarted();
-    let ends = Ends::One("10.0.0.7:4789".parse().unwrap());
-    assert_eq!(bench.driver.engine.fixed, BTreeMap::from([(MAC, Some(ends))]));
-    bench.call(set_target(FixedTarget::Drop)).unwrap();
-    bench.restarted();
-    assert_eq!(bench.driver.engine.fixed, BTreeMap::from([(MAC, None)]));
-    let remove = || Request::RemoveTarget { overlay: "demo0".parse().unwrap(), mac: MAC };
-    bench.call(remove()).unwrap();
-    assert_eq!(bench.refusal(remove()), "overlay demo0 has no target 2:8:20:0:0:1");
-    bench.restarted();
-    assert!(bench.driver.engine.fixed.is_empty());
-}
-
-#[test]
-fn flushing_forgets_what_was_set_by_hand_too() {
-    let mut bench = Bench::new();
-    bench.dynamic_overlay();
-    bench.call(set_target(FixedTarget::Drop)).unwrap();
-    bench.call(Request::FlushTargets { overlay: "demo0".parse().unwrap() }).unwrap();
-    assert!(bench.driver.engine.fixed.is_empty());
-    bench.restarted();
-    assert!(bench.driver.engine.fixed.is_empty());
-}
-
-#[test]
-fn targets_that_cannot_be_are_refused() {
-    let mut bench = Bench::new();
-    bench.dynamic_overlay();
-    for (target, why) in [
-        (to("10.0.0.7:0"), "10.0.0.7:0 is no tunnel end"),
-        (to("0.0.0.0:1"), "0.0.0.0:1 is no tunnel end"),
-        (to("[2001:db8::1]:1"), "2001:db8::1 cannot be reached from 10.0.0.1: one is IPv4, the other IPv6"),
-        (FixedTarget::Ends(vec![]), "a target goes to 1 to 64 tunnel ends, not 0"),
-    ] {
-        assert_eq!(bench.refusal(set_target(target)), why);
-    }
-    assert!(bench.driver.engine.fixed.is_empty());
-}
-
-#[test]
-fn an_overlay_with_one_destination_has_no_targets_to_change() {
-    let mut bench = Bench::new();
-    bench.overlay("demo0", 23);
-    for request in [
-        set_target(FixedTarget::Drop),
-        Request::RemoveTarget { overlay: "demo0".parse().unwrap(), mac: MAC },
-        Request::FlushTargets { overlay: "demo0".parse().unwrap() },
-    ] {
-        assert_eq!(
-            bench.refusal(request),
-            "operation not supported: all frames of demo0 go to 10.0.0.2:4789"
-        );
-    }
-}
-
-#[test]
-fn properties_of_the_target_table_change_while_it_runs_and_stay() {
-    let mut bench = Bench::new();
-    bench.dynamic_overlay();
-    let set = |name: &str, value: &str| Request::SetOverlayProperties {
-        overlay: "demo0".parse().unwrap(),
-        properties: vec![Assignment::new(name, value)],
-    };
-    bench.call(set("target/ageing", "7")).unwrap();
-    bench.call(set("target/timeout", "2")).unwrap();
-    let timing = Timing { ageing: Some(7000), negative: 1000, timeout: 2000 };
-    assert_eq!(bench.driver.engine.timing, Some(timing));
-    bench.restarted();
-    assert_eq!(bench.driver.engine.timing, Some(timing));
-    assert!(bench.refusal(set("target/ageing", "x")).contains("not a whole number"));
-    assert_eq!(
-        bench.refusal(set("mtu", "1300")),
-        "property 'mtu' does not change while the overlay is there"
-    );
-}
-
-#[test]
-fn varpd_is_asked_for_the_overlays_that_it_answers_for() {
-    let mut bench = Bench::new();
-    let link = bench.dynamic_overlay();
-    bench.driver.engine.fresh = vec![question(link), question(LinkId(77.try_into().unwrap()))];
-    bench.driver.ask(true);
-    assert_eq!(bench.lookups(), [question(link)]);
-    bench.driver.closed(VARPD);
-    bench.driver.engine.fresh = vec![question(link)];
-    bench.driver.ask(true);
-    assert!(bench.lookups().is_empty());
-}
-
-#[test]
-fn what_waits_is_asked_again_when_varpd_is_back() {
-    let mut bench = Bench::new();
-    let link = bench.dynamic_overlay();
-    bench.driver.closed(VARPD);
-    bench.driver.engine.asked = vec![question(link)];
-    bench.driver.call(VARPD, Request::Attach).unwrap();
-    bench.driver.ask(true);
-    assert!(bench.lookups().is_empty(), "nothing before it has claimed the overlay");
-    bench.driver.call(VARPD, dynamic(link)).unwrap();
-    assert_eq!(bench.lookups(), [question(link)]);
-}
-
-#[test]
-fn a_varpd_that_takes_no_more_is_asked_later_what_still_waits_then() {
-    let mut bench = Bench::new();
-    let link = bench.dynamic_overlay();
-    bench.driver.engine.fresh = vec![question(link); 3];
-    bench.driver.ask(false);
-    assert!(bench.lookups().is_empty());
-    bench.driver.engine.asked = vec![question(link)];
-    bench.driver.ask(true);
-    assert_eq!(bench.lookups(), [question(link)]);
-    bench.driver.ask(true);
-    assert!(bench.lookups().is_empty(), "once");
-}
-
-#[test]
-fn only_the_attached_varpd_answers() {
-    let mut bench = Bench::new();
-    let link = bench.dynamic_overlay();
-    let answer = Answer { link, about: About::Mac(MAC), verdict: Verdict::Absent };
-    let answers = || Request::Answers { answers: vec![answer.clone()] };
-    assert!(bench.call(answers()).is_err());
-    bench.driver.call(VARPD, answers()).unwrap();
-    assert_eq!(bench.driver.engine.learned.pop(), Some(answer));
-}
-
-#[test]
-fn what_an_earlier_varpd_said_is_in_doubt_once_the_next_one_is_there() {
-    let mut bench = Bench::new();
-    let link = bench.dynamic_overlay();
-    bench.driver.engine.learned.clear();
-    // The same one speaks again when its tunnel ends change.
-    bench.driver.call(VARPD, dynamic(link)).unwrap();
-    assert!(bench.driver.engine.learned.is_empty());
-    bench.driver.closed(VARPD);
-    let next = ConnectionId(3);
-    bench.driver.call(next, Request::Attach).unwrap();
-    bench.driver.call(next, dynamic(link)).unwrap();
-    let doubt = Answer { link, about: About::All, verdict: Verdict::Doubtful };
-    assert_eq!(bench.driver.engine.learned, [doubt]);
 }
