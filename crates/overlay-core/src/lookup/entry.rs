@@ -4,8 +4,8 @@
 //!              Frame (ask)               Found (release)
 //!     (none) -------------->  Asking  ---------------------> Known <-----------+
 //!       ^                      |  ^                          |  ^ |            |
-//!       | Remove               |  | Frame, once the time     |  | | Doubtful:  | Found, Unknown,
-//!       |                      |  | is over (ask)            |  | | due now    | Expired
+//!       | Remove               |  | Frame, once the time     |  | | Doubtful,  | Found, Unknown,
+//!       |                      |  | is over (ask)            |  | | Tuned: due | Expired
 //!       |   Absent, Unknown,   v  |                          |  +-+            |
 //!       +-- Expired (lose) -> Refused <--- Absent --------+  | Frame, when due |
 //!                              |                          |  v (ask)           |
@@ -76,6 +76,8 @@ pub(super) enum Event {
     Doubtful,
     /// A moment has come up to which an answer was waited for.
     Expired,
+    /// Things last for another time than before: what would be due earlier by that is due then.
+    Tuned,
     /// An administrator sets it.
     Fix(Option<Ends>),
     /// An administrator removes it.
@@ -142,9 +144,9 @@ pub(super) fn on_event(
     now: Moment,
     timing: &Timing,
 ) -> (Option<State>, Option<Action>) {
-    use Event::{Absent, Doubtful, Expired, Fix, Found, Frame, Learned, Remove, Unknown};
-    let due = || timing.ageing.map_or(Moment(u64::MAX), |ageing| now.after(ageing));
-    let known = |ends, learned| Some(State::Known { ends, confirmed: now, due: due(), learned });
+    use Event::{Absent, Doubtful, Expired, Fix, Found, Frame, Learned, Remove, Tuned, Unknown};
+    let due = |confirmed: Moment| timing.ageing.map_or(Moment(u64::MAX), |ageing| confirmed.after(ageing));
+    let known = |ends, learned| Some(State::Known { ends, confirmed: now, due: due(now), learned });
     let refused = |why| Some(State::Refused { why, since: now, until: now.after(timing.negative) });
     let until = now.after(timing.timeout);
     let asking = || (Some(State::Asking { since: now, until }), Some(Action::Ask));
@@ -172,13 +174,14 @@ pub(super) fn on_event(
             (refused(Refusal::Expired), Some(Action::Lose(Refusal::Expired)))
         }
         // The frames that wait are not the entry's that an administrator removes; their question stays.
-        (asking @ Some(State::Asking { .. }), Frame | Expired | Doubtful | Remove) => (asking, None),
+        (asking @ Some(State::Asking { .. }), Frame | Expired | Doubtful | Tuned | Remove) => (asking, None),
 
         (Some(State::Known { ends, confirmed, due, learned }), Frame) if due <= now => {
             (Some(State::Checking { ends, confirmed, until, learned }), Some(Action::Ask))
         }
-        (Some(State::Known { ends, confirmed, learned, .. }), Doubtful) => {
-            (Some(State::Known { ends, confirmed, due: now, learned }), None)
+        (Some(State::Known { ends, confirmed, due: before, learned }), event @ (Doubtful | Tuned)) => {
+            let due = if event == Doubtful { now } else { before.min(due(confirmed)) };
+            (Some(State::Known { ends, confirmed, due, learned }), None)
         }
         (known @ Some(State::Known { .. }), Frame | Unknown | Expired) => (known, None),
 
@@ -189,10 +192,12 @@ pub(super) fn on_event(
             (Some(State::Known { ends, confirmed, due: now.after(pause(timing)), learned }), None)
         }
         // The answer under way is newer than the doubt: the lookup side speaks in the order in which it learns.
-        (checking @ Some(State::Checking { .. }), Frame | Expired | Doubtful) => (checking, None),
+        (checking @ Some(State::Checking { .. }), Frame | Expired | Doubtful | Tuned) => (checking, None),
 
         (Some(State::Refused { until, .. }), Frame) if until <= now => asking(),
-        (refused @ Some(State::Refused { .. }), Frame | Absent | Unknown | Expired) => (refused, None),
+        (refused @ Some(State::Refused { .. }), Frame | Absent | Unknown | Expired | Tuned) => {
+            (refused, None)
+        }
         (Some(State::Refused { why, since, .. }), Doubtful) => {
             (Some(State::Refused { why, since, until: now }), None)
         }
@@ -282,6 +287,7 @@ mod tests {
             Event::Unknown,
             Event::Doubtful,
             Event::Expired,
+            Event::Tuned,
             Event::Remove,
         ] {
             arrow(None, event, None, None);
@@ -312,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_question_is_asked_once_and_outlives_its_removal() {
-        for event in [Event::Frame, Event::Doubtful, Event::Remove] {
+        for event in [Event::Frame, Event::Doubtful, Event::Tuned, Event::Remove] {
             arrow(asking(), event, asking(), None);
         }
     }
@@ -346,6 +352,16 @@ mod tests {
     }
 
     #[test]
+    fn a_shorter_ageing_counts_for_what_is_known_already_and_a_longer_one_takes_no_doubt_away() {
+        // Confirmed at 99,000, and 5,000 is how long that holds now.
+        arrow(known(400_000), Event::Tuned, known(104_000), None);
+        arrow(known(100_000), Event::Tuned, known(100_000), None);
+        let never = Timing { ageing: None, ..TIMING };
+        let tuned = on_event(Some(known(101_000)), Event::Tuned, NOW, &never);
+        assert_eq!(tuned, (Some(known(101_000)), None));
+    }
+
+    #[test]
     fn what_cannot_be_said_changes_nothing_that_serves() {
         for event in [Event::Unknown, Event::Expired] {
             arrow(known(200_000), event, known(200_000), None);
@@ -361,7 +377,7 @@ mod tests {
         arrow(checking(), Event::Learned(ends(2)), fresh(2, true), None);
         arrow(checking(), Event::Absent, newly_refused(Refusal::Absent), None);
         arrow(checking(), Event::Remove, None, None);
-        for event in [Event::Frame, Event::Doubtful] {
+        for event in [Event::Frame, Event::Doubtful, Event::Tuned] {
             arrow(checking(), event, checking(), None);
         }
     }
@@ -369,7 +385,7 @@ mod tests {
     #[test]
     fn a_refusal_holds_for_its_time_and_then_asks_again() {
         assert_eq!(refused(100_001).serve(NOW), Some(Fate::Lose(Refusal::Absent)));
-        for event in [Event::Frame, Event::Absent, Event::Unknown, Event::Expired] {
+        for event in [Event::Frame, Event::Absent, Event::Unknown, Event::Expired, Event::Tuned] {
             arrow(refused(100_001), event, refused(100_001), None);
         }
         let asking = State::Asking { since: NOW, until: NOW.after(3000) };
@@ -387,7 +403,8 @@ mod tests {
     #[test]
     fn no_lookup_changes_what_was_set_by_hand() {
         let found = [Event::Found(ends(1)), Event::Learned(ends(1))];
-        let others = [Event::Frame, Event::Absent, Event::Unknown, Event::Doubtful, Event::Expired];
+        let others =
+            [Event::Frame, Event::Absent, Event::Unknown, Event::Doubtful, Event::Expired, Event::Tuned];
         for event in found.into_iter().chain(others) {
             arrow(fixed(), event, fixed(), None);
         }

@@ -25,9 +25,11 @@ impl Slow {
         Self(Mutex::new(Inside { timing, maximum, uses: BinaryHeap::new(), deadlines: BinaryHeap::new() }))
     }
 
-    pub(super) fn tune(&self, timing: Timing, maximum: usize) {
+    /// Takes new limits, and returns how long things have lasted before.
+    pub(super) fn tune(&self, timing: Timing, maximum: usize) -> Timing {
         let mut inside = self.lock();
-        (inside.timing, inside.maximum) = (timing, maximum);
+        inside.maximum = maximum;
+        std::mem::replace(&mut inside.timing, timing)
     }
 
     pub(super) fn timing(&self) -> Timing {

@@ -42,9 +42,13 @@ impl<T> TargetTable<T> {
         }
     }
 
-    /// Changes how long things last, from the next change of each entry on, and how many entries there may be.
-    pub fn tune(&self, timing: Timing, maximum: usize, out: &mut dyn FnMut(Released<T>)) {
-        self.slow.tune(timing, maximum);
+    /// Changes how long things last, and how many entries there may be. What is known already ages by the new time where
+    /// that is shorter; all else lasts for its new time from its next change on.
+    pub fn tune(&self, timing: Timing, maximum: usize, now: Moment, out: &mut dyn FnMut(Released<T>)) {
+        let before = self.slow.tune(timing, maximum);
+        if before.ageing != timing.ageing {
+            self.apply_where(|_| true, &Event::Tuned, now, out);
+        }
         self.make_room(out);
     }
 

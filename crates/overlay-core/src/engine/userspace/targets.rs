@@ -79,7 +79,8 @@ impl UserspaceEngine {
     /// Lets an overlay's table last and hold what its properties say.
     pub(super) fn tune(&self, link: LinkId, spec: &OverlaySpec) {
         if let Some(release) = self.release(link) {
-            release.member.targets.tune(spec.timing, spec.targets_max, &mut release.out());
+            let now = self.clock.now();
+            release.member.targets.tune(spec.timing, spec.targets_max, now, &mut release.out());
         }
     }
 

@@ -207,7 +207,7 @@ fn the_least_recently_used_entry_goes_first_and_one_set_by_hand_never() {
     bench.frame(1, 10);
     bench.learn(About::Mac(mac(3)), &Verdict::Learned(vec![end(1)]), 20);
     assert_eq!(bench.entries().into_keys().collect::<Vec<_>>(), [mac(1), mac(3), mac(9)]);
-    bench.table.tune(TIMING, 1, &mut |_| ());
+    bench.table.tune(TIMING, 1, Moment(20), &mut |_| ());
     assert_eq!(bench.entries().into_keys().collect::<Vec<_>>(), [mac(9)]);
 }
 
