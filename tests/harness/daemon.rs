@@ -18,15 +18,21 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts a daemon in a namespace, and waits until it answers on its socket.
+    /// Starts a daemon in a namespace with `more` arguments, and waits until it answers on its socket.
     ///
     /// # Panics
     /// It ends instead, or does not answer in time.
     #[track_caller]
-    pub(crate) fn start(namespace: &Namespace, paths: &Paths, daemon: Daemon, log: &Path) -> Self {
+    pub(crate) fn start(
+        namespace: &Namespace,
+        paths: &Paths,
+        daemon: Daemon,
+        more: &[String],
+        log: &Path,
+    ) -> Self {
         let file = OpenOptions::new().create(true).append(true).open(log).expect("a log file");
         let mut command = namespace.daemon_command(&program(daemon.program()));
-        command.arg("--run-dir").arg(&paths.run).arg("--state-dir").arg(&paths.state);
+        command.arg("--run-dir").arg(&paths.run).arg("--state-dir").arg(&paths.state).args(more);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn();
         let mut running = Self { child: child.expect("ip can be run"), daemon, log: log.to_owned() };
         running.wait_for_answer(paths);
@@ -86,6 +92,21 @@ impl Running {
             status.ok_or_else(|| format!("{} still runs", self.daemon.program()))
         });
         assert_eq!(status.code(), Some(0), "{} after SIGTERM:\n{}", self.daemon.program(), self.log());
+    }
+
+    /// Halts it, until it is told to go on.
+    pub fn halt(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on after it was halted.
+    pub fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    /// Asks it to read everything again.
+    pub fn hang_up(&self) {
+        self.signal(Signal::SIGHUP);
     }
 
     fn signal(&self, signal: Signal) {

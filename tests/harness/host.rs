@@ -16,6 +16,8 @@ pub struct Host {
     directory: PathBuf,
     paths: Paths,
     configuration: PathBuf,
+    /// Arguments for its lookup daemon beside the usual ones.
+    pub varpd_arguments: Vec<String>,
     /// Its namespace.
     pub net: Namespace,
 }
@@ -39,7 +41,8 @@ impl Host {
         net.set("OVERLAY_RUN_DIR", &paths.run);
         net.set("OVERLAY_STATE_DIR", &paths.state);
         let configuration = Path::new("/etc/netns").join(net.name());
-        Self { overlayd: None, varpd: None, directory, paths, configuration, net }
+        let (overlayd, varpd, varpd_arguments) = (None, None, Vec::new());
+        Self { overlayd, varpd, directory, paths, configuration, varpd_arguments, net }
     }
 
     /// A host on which both daemons run.
@@ -61,14 +64,15 @@ impl Host {
     #[track_caller]
     pub fn start_overlayd(&mut self) {
         let log = self.directory.join("overlayd.log");
-        self.overlayd = Some(Running::start(&self.net, &self.paths, Daemon::Overlayd, &log));
+        self.overlayd = Some(Running::start(&self.net, &self.paths, Daemon::Overlayd, &[], &log));
     }
 
     /// Starts the lookup daemon, and waits until it answers.
     #[track_caller]
     pub fn start_varpd(&mut self) {
         let log = self.directory.join("varpd.log");
-        self.varpd = Some(Running::start(&self.net, &self.paths, Daemon::Varpd, &log));
+        let more = &self.varpd_arguments;
+        self.varpd = Some(Running::start(&self.net, &self.paths, Daemon::Varpd, more, &log));
     }
 
     /// Kills a daemon as a crash would.
@@ -96,12 +100,30 @@ impl Host {
         running.as_mut().expect("it was started")
     }
 
+    /// The same, to be sent signals.
+    ///
+    /// # Panics
+    /// It was not started.
+    #[track_caller]
+    pub fn running(&self, daemon: Daemon) -> &Running {
+        let running = match daemon {
+            Daemon::Overlayd => &self.overlayd,
+            Daemon::Varpd => &self.varpd,
+        };
+        running.as_ref().expect("it was started")
+    }
+
     fn take(&mut self, daemon: Daemon) -> Running {
         let running = match daemon {
             Daemon::Overlayd => self.overlayd.take(),
             Daemon::Varpd => self.varpd.take(),
         };
         running.expect("it was started")
+    }
+
+    /// A directory of its own, which ends with it.
+    pub fn scratch(&self) -> &Path {
+        &self.directory
     }
 
     /// The directories of its daemons.
@@ -147,6 +169,34 @@ impl Host {
         self.dladm_ok(&[&words, more, &[name]].concat());
     }
 
+    /// Makes an overlay of encapsulation `vxlan` on the standard port with any search plugin; `more` are its properties
+    /// and options.
+    #[track_caller]
+    pub fn create_searched(
+        &self,
+        name: &str,
+        vnetid: u32,
+        listen: impl ToString,
+        search: &str,
+        more: &[&str],
+    ) {
+        let words = creation(vnetid, listen, search, more, name);
+        self.dladm_ok(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+
+    /// What such a creation wrote to its standard error, when it must fail.
+    #[track_caller]
+    pub fn create_searched_refused(
+        &self,
+        name: &str,
+        listen: impl ToString,
+        search: &str,
+        more: &[&str],
+    ) -> String {
+        let words = creation(crate::VNETID, listen, search, more, name);
+        self.dladm_refused(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
     /// Makes a VNIC on an overlay.
     #[track_caller]
     pub fn create_vnic(&self, name: &str, over: &str, more: &[&str]) {
@@ -158,6 +208,51 @@ impl Host {
     pub fn overlays(&self) -> Vec<String> {
         let rows = self.dladm_ok(&["show-overlay", "-f", "-p", "-o", "link"]);
         rows.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until an overlay works.
+    ///
+    /// # Panics
+    /// It does not in time.
+    #[track_caller]
+    pub fn await_online(&self, overlay: &str) {
+        wait_until(SHORT, "the overlay is online", || {
+            let status = self.status(overlay);
+            if status == "ONLINE:-" { Ok(()) } else { Err(status) }
+        });
+    }
+
+    /// Waits until an overlay is degraded for a reason that contains `text`, and returns the reason.
+    ///
+    /// # Panics
+    /// It is not in time.
+    #[track_caller]
+    pub fn await_degraded(&self, overlay: &str, text: &str) -> String {
+        wait_until(SHORT, &format!("the overlay is degraded with '{text}'"), || {
+            let status = self.status(overlay);
+            let details = status.strip_prefix("DEGRADED:").filter(|details| details.contains(text));
+            details.map(str::to_owned).ok_or(status)
+        })
+    }
+
+    /// Status and details of an overlay, with a colon between them.
+    #[track_caller]
+    pub fn status(&self, overlay: &str) -> String {
+        let row = self.dladm_ok(&["show-overlay", "-f", "-p", "-o", "status,details", overlay]);
+        row.trim_end().replace("\\:", ":")
+    }
+
+    /// An overlay's entry for an address in its target table: destination, state and origin with blanks between them, and
+    /// the age in seconds.
+    #[track_caller]
+    pub fn target(&self, overlay: &str, mac: impl ToString) -> Option<(String, u64)> {
+        let fields = "target,destination,state,origin,age";
+        let shown = self.dladm_ok(&["show-overlay", "-t", "--json", "-o", fields, overlay]);
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&shown).expect("an array of rows");
+        let row = rows.into_iter().find(|row| row["target"] == mac.to_string())?;
+        let text = |field: &str| row[field].as_str().unwrap_or("-").to_owned();
+        let age = row["age"].as_u64().expect("an age in seconds");
+        Some((format!("{} {} {}", text("destination"), text("state"), text("origin")), age))
     }
 
     /// The answer of a daemon to one request.
@@ -210,6 +305,18 @@ impl Host {
         fs::write(self.configuration.join("group"), list).expect("a file of the namespace");
     }
 
+    /// Adds a user, with a group of the same name and number, to those that every command and daemon of this host knows
+    /// from now on.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn add_user(&self, name: &str, number: u32) {
+        self.add_group(name, number);
+        let users = fs::read_to_string("/etc/passwd").expect("a list of users");
+        let list = format!("{users}\n{name}:x:{number}:{number}::/:/bin/false\n");
+        fs::write(self.configuration.join("passwd"), list).expect("a file of the namespace");
+    }
+
     /// Forgets what a boot forgets: the run directory and the devices named. No daemon may run.
     ///
     /// # Panics
@@ -240,6 +347,13 @@ impl Drop for Host {
         let _ = fs::remove_dir_all(&self.directory);
         let _ = fs::remove_dir_all(&self.configuration);
     }
+}
+
+/// The words of a `create-overlay`.
+fn creation(vnetid: u32, listen: impl ToString, search: &str, more: &[&str], name: &str) -> Vec<String> {
+    let (vnetid, listen) = (vnetid.to_string(), format!("vxlan/listen_ip={}", listen.to_string()));
+    let words = ["create-overlay", "-e", "vxlan", "-s", search, "-v", &vnetid, "-p", &listen];
+    [&words, more, &[name]].concat().into_iter().map(str::to_owned).collect()
 }
 
 /// The files below a directory with their contents, in order.

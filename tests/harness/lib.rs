@@ -2,13 +2,14 @@
 //!
 //! A host is a network namespace with its own two daemons ([`Host`]); an [`Underlay`] joins hosts by a
 //! veth pair and a [`Switch`] by a bridge; a [`KernelPeer`] has the kernel's vxlan device where a host has
-//! ours; a [`Zone`] is a namespace that a VNIC was moved into. A [`Scene`] is two ends that can already talk.
+//! ours; a [`Zone`] is a namespace that a VNIC was moved into. A [`Scene`] is two ends that can already talk, a [`Trio`] three.
 //! Every name carries the process id, so that two runs never meet, and whatever a test made ends with it,
 //! also when it panics. Nothing here sleeps but [`wait_until`].
 #![forbid(unsafe_code)]
 
 pub mod frame;
 
+mod capture;
 mod command;
 mod counters;
 mod daemon;
@@ -16,10 +17,14 @@ mod host;
 mod namespace;
 mod process;
 mod scene;
+mod spawned;
+mod table;
 mod traffic;
+mod trio;
 mod underlay;
 mod wait;
 
+pub use capture::{Capture, questions_to_all};
 pub use command::{Outcome, program};
 pub use counters::Counters;
 pub use daemon::Running;
@@ -30,6 +35,9 @@ pub use process::{cpu_ticks, open_fds, raise_fd_limit, resident_kib};
 pub use scene::{
     Family, KernelPeer, Plan, Scene, VNETID, Zone, inner_v4, inner_v6, underlay_v4, underlay_v6,
 };
+pub use spawned::Spawned;
+pub use table::{Table, inner_link_local, inner_mac};
 pub use traffic::{Echo, Transfer, tcp_copy, udp_receive, udp_send};
+pub use trio::{Third, Trio};
 pub use underlay::{Switch, Underlay};
 pub use wait::{LONG, SHORT, wait_until};

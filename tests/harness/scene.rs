@@ -1,5 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use overlay_core::types::MacAddr;
+
 use crate::{Host, Namespace, SHORT, Underlay, wait_until};
 
 /// The virtual network of a scene.
@@ -104,6 +106,19 @@ impl KernelPeer {
         let (local, remote) = (local.to_string(), remote.to_string());
         let kind = ["link", "add", device, "mtu", &mtu, "type", "vxlan", "id", &id, "dstport", "4789"];
         self.net.ip(&[&kind[..], &["local", &local, "remote", &remote]].concat());
+    }
+
+    /// Makes a vxlan device with this MAC address that learns where others are, and sends what is for all, or for an
+    /// address that it has not learnt, to each of `remotes`.
+    #[track_caller]
+    pub fn replicating(&self, device: &str, vnetid: u32, local: IpAddr, remotes: &[IpAddr], mac: MacAddr) {
+        let (id, local, mac) = (vnetid.to_string(), local.to_string(), mac.to_string());
+        let kind = ["link", "add", device, "mtu", "1400", "address", &mac, "type", "vxlan", "id", &id];
+        self.net.ip(&[&kind[..], &["dstport", "4789", "local", &local]].concat());
+        for remote in remotes {
+            let words = ["bridge", "fdb", "append", "00:00:00:00:00:00", "dev", device, "dst"];
+            self.net.run(&[&words[..], &[&remote.to_string()]].concat()).ok();
+        }
     }
 }
 
