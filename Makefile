@@ -41,4 +41,5 @@ needs-demo: needs-build
 	@tests/needs.sh ip:iproute2 ping:iputils-ping iperf3:iperf3 ethtool:ethtool
 
 needs-test: needs-demo
-	@tests/needs.sh tshark:tshark setpriv:util-linux tcpdump:tcpdump
+	@tests/needs.sh tshark:tshark setpriv:util-linux tcpdump:tcpdump arping:arping ndisc6:ndisc6 \
+		dhclient:isc-dhcp-client dnsmasq:dnsmasq-base python3:python3

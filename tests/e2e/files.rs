@@ -11,11 +11,6 @@ use overlay_tests::{
 /// An inner address of end 3 that the file does not know.
 const UNLISTED: u8 = 33;
 
-/// The ends by number: namespace, and device inside the overlay.
-fn ends(trio: &Trio) -> [(u8, &Namespace, &str); 3] {
-    [(1, &trio.one.net, "foo0"), (2, &trio.two.net, "foo0"), (3, &trio.three.net, "vx0")]
-}
-
 fn any_reaches_any(family: Family) {
     let trio = Trio::new(family);
     let filter = questions_to_all(family);
@@ -35,8 +30,8 @@ fn any_reaches_any(family: Family) {
 
 /// Ends 1 and 2 find an address that the file does not have, by asking everybody.
 fn who_is_not_listed_is_found(trio: &Trio, family: Family) {
-    trio.three.net.ip(&["addr", "add", &format!("{}/24", inner_v4(UNLISTED)), "dev", "vx0"]);
-    trio.three.net.ip(&["addr", "add", &format!("{}/64", inner_v6(UNLISTED)), "dev", "vx0", "nodad"]);
+    trio.three.net().ip(&["addr", "add", &format!("{}/24", inner_v4(UNLISTED)), "dev", "vx0"]);
+    trio.three.net().ip(&["addr", "add", &format!("{}/64", inner_v6(UNLISTED)), "dev", "vx0", "nodad"]);
     let device = &trio.underlay.devices[0];
     let asked = Capture::start(&trio.one.net, device, family.underlay(3), &questions_to_all(family));
     assert!(trio.one.net.ping(inner_v4(UNLISTED), 56, false), "an ARP request reaches end 3");
@@ -81,8 +76,8 @@ fn groups(net: &Namespace, device: &str) -> [(SocketAddr, usize); 3] {
 #[test]
 fn what_is_for_all_reaches_every_end_once() {
     let trio = Trio::new(Family::V4);
-    let receivers = ends(&trio).map(|(end, net, device)| receiver(net, end, device));
-    for (end, net, device) in ends(&trio) {
+    let receivers = trio.ends().map(|(end, net, device)| receiver(net, end, device));
+    for (end, net, device) in trio.ends() {
         for (group, place) in groups(net, device) {
             let source: IpAddr = if group.is_ipv4() { inner_v4(end).into() } else { inner_v6(end).into() };
             let texts: Vec<_> = (0..3).map(|number| format!("{number} of {end} to {group}")).collect();
@@ -122,7 +117,7 @@ fn all_arrive_in_order(trio: &Trio, to: u8, receiver: &UdpSocket, meanwhile: imp
 #[test]
 fn the_first_datagrams_wait_and_none_is_lost() {
     let trio = Trio::new(Family::V4);
-    let receivers = [(2, &trio.two.net), (3, &trio.three.net)]
+    let receivers = [(2, &trio.two.net), (3, trio.three.net())]
         .map(|(end, net)| (end, net.inside(|| UdpSocket::bind("0.0.0.0:9999")).expect("a free port")));
     for _ in 0..5 {
         receivers.iter().for_each(|(end, socket)| all_arrive_in_order(&trio, *end, socket, || {}));

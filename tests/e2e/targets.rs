@@ -185,3 +185,26 @@ fn an_entry_in_use_is_confirmed_when_it_is_old_and_serves_meanwhile() {
     assert_eq!(lost, 0, "it serves all the time");
     trio.check_counters();
 }
+
+#[test]
+fn while_varpd_is_silent_new_destinations_are_refused_in_time_and_come_when_it_is_back() {
+    let trio = Trio::new(Family::V4);
+    assert!(trio.one.net.ping(inner_v4(2), 56, false));
+    modify(&trio.one, &["-p", "target/timeout=1"]);
+    let mac = inner_mac(3).to_string();
+    let address = inner_v4(3).to_string();
+    trio.one.net.ip(&["neigh", "replace", &address, "lladdr", &mac, "nud", "permanent", "dev", "foo0"]);
+    let varpd = trio.one.running(Daemon::Varpd);
+    varpd.halt();
+    udp_send(&trio.one.net, inner_v4(1), (inner_v4(3), 9999).into(), b"in vain");
+    assert_eq!(row(&trio.one, 3), "- asking lookup");
+    wait_until(SHORT, "it is refused", || {
+        let counters = trio.one.counters("demo0");
+        if counters.dropped("lookup-timeout") >= 1 { Ok(()) } else { Err(format!("{counters:?}")) }
+    });
+    assert!(trio.one.net.ping(inner_v4(2), 56, false), "what is known serves");
+    varpd.go_on();
+    await_answer(&trio.one, 3);
+    assert_eq!(row(&trio.one, 3), "10.0.0.3:4789 known lookup");
+    trio.check_counters();
+}

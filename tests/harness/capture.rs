@@ -21,7 +21,8 @@ impl<'a> Capture<'a> {
     /// tcpdump does not start.
     #[track_caller]
     pub fn start(namespace: &'a Namespace, device: &str, other: impl Into<IpAddr>, filter: &str) -> Self {
-        let filter = format!("({filter}) or udp dst port {END}");
+        // In this order: an octet beyond a packet's end ends the whole filter.
+        let filter = format!("udp dst port {END} or ({filter})");
         let words = ["tcpdump", "-n", "-l", "-e", "--immediate-mode", "-Q", "out", "-i", device, &filter];
         let tcpdump = Spawned::start(namespace, &words);
         tcpdump.wait_for(LONG, "listening on");

@@ -305,6 +305,18 @@ impl Host {
         fs::write(self.configuration.join("group"), list).expect("a file of the namespace");
     }
 
+    /// Adds a user, with a group of the same name and number, to those that every command and daemon of this host knows
+    /// from now on.
+    ///
+    /// # Panics
+    /// The system refuses.
+    pub fn add_user(&self, name: &str, number: u32) {
+        self.add_group(name, number);
+        let users = fs::read_to_string("/etc/passwd").expect("a list of users");
+        let list = format!("{users}\n{name}:x:{number}:{number}::/:/bin/false\n");
+        fs::write(self.configuration.join("passwd"), list).expect("a file of the namespace");
+    }
+
     /// Forgets what a boot forgets: the run directory and the devices named. No daemon may run.
     ///
     /// # Panics

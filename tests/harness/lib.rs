@@ -42,6 +42,6 @@ pub use scene::{
 pub use spawned::Spawned;
 pub use table::{Table, inner_link_local, inner_mac};
 pub use traffic::{Echo, Transfer, tcp_copy, udp_receive, udp_send};
-pub use trio::Trio;
+pub use trio::{Third, Trio};
 pub use underlay::{Switch, Underlay};
 pub use wait::{LONG, SHORT, wait_until};
