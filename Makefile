@@ -17,6 +17,7 @@ test: needs-test
 	$(CARGO) test --workspace
 
 check: needs-build
+	@tests/needs.sh c++:g++
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
@@ -26,7 +27,7 @@ bench: needs-demo build
 	target/release/overlay-bench
 
 build: needs-build
-	$(CARGO) build --release --workspace --bins
+	$(CARGO) build --release --workspace --exclude overlay-fuzz --bins
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/overlay/compat
@@ -40,4 +41,4 @@ needs-demo: needs-build
 	@tests/needs.sh ip:iproute2 ping:iputils-ping iperf3:iperf3 ethtool:ethtool
 
 needs-test: needs-demo
-	@tests/needs.sh tshark:tshark setpriv:util-linux tcpdump:tcpdump
+	@tests/needs.sh tshark:tshark setpriv:util-linux tcpdump:tcpdump c++:g++

@@ -1,5 +1,5 @@
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::ifaddrs::getifaddrs;
@@ -7,7 +7,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, sendto, socket,
 };
-use std::os::fd::AsFd;
 
 use crate::Namespace;
 
@@ -48,7 +47,7 @@ impl RawLink {
             match sendto(self.socket.as_raw_fd(), frame, &self.device, MsgFlags::empty()) {
                 Ok(_) => return,
                 Err(nix::Error::EAGAIN | nix::Error::ENOBUFS) => {
-                    self.wait(PollFlags::POLLOUT, Duration::from_millis(100))
+                    self.wait(PollFlags::POLLOUT, Duration::from_millis(100));
                 }
                 Err(error) => panic!("cannot send a frame: {error}"),
             }

@@ -140,3 +140,32 @@ fn replies(frame: &[u8]) -> Vec<Vec<u8>> {
     };
     verdicts.filter_map(reply).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_come_as_far_as_an_answer() {
+        let request = include_bytes!("../corpus/arp/tagged-request");
+        let solicitation = include_bytes!("../corpus/ndp/tagged-solicitation");
+        for frame in [frame::arp(request), frame::ndp(solicitation)] {
+            let reply = &replies(&frame)[0];
+            assert_eq!((&reply[..6], &reply[12..16]), (&frame[6..12], &frame[12..16]));
+        }
+        for seed in [&include_bytes!("../corpus/dhcp/discover")[..], include_bytes!("../corpus/dhcp/solicit")]
+        {
+            let server = MacAddr([2, 8, 0x20, 0, 0, 9]);
+            let verdict = rehearse(Octets(frame::dhcp(seed)), [Finding::Mac(server)]);
+            assert_eq!(verdict, Verdict::Redirect(server));
+        }
+    }
+
+    #[test]
+    fn the_reference_for_checksums_knows_a_wrong_one() {
+        let mut frame = frame::ndp(include_bytes!("../corpus/ndp/solicitation"));
+        assert_eq!(frame::icmpv6_sum(&frame), Some(0));
+        frame[60] ^= 1;
+        assert_ne!(frame::icmpv6_sum(&frame), Some(0));
+    }
+}
