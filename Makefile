@@ -17,6 +17,7 @@ test: needs-test
 	$(CARGO) test --workspace
 
 check: needs-build
+	@tests/needs.sh c++:g++
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
@@ -27,7 +28,7 @@ bench: needs-demo build
 	target/release/overlay-bench lookups
 
 build: needs-build
-	$(CARGO) build --release --workspace --bins
+	$(CARGO) build --release --workspace --exclude overlay-fuzz --bins
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/overlay/compat $(DESTDIR)$(PREFIX)/lib/overlay/plugins
@@ -41,5 +42,5 @@ needs-demo: needs-build
 	@tests/needs.sh ip:iproute2 ping:iputils-ping iperf3:iperf3 ethtool:ethtool
 
 needs-test: needs-demo
-	@tests/needs.sh tshark:tshark setpriv:util-linux tcpdump:tcpdump arping:arping ndisc6:ndisc6 \
+	@tests/needs.sh tshark:tshark setpriv:util-linux tcpdump:tcpdump c++:g++ arping:arping ndisc6:ndisc6 \
 		dhclient:isc-dhcp-client dnsmasq:dnsmasq-base python3:python3

@@ -70,6 +70,16 @@ impl Running {
         self.child.try_wait().is_ok_and(|status| status.is_none())
     }
 
+    /// Stops it where it is, until [`Self::thaw`].
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
     /// Kills it without a chance to tidy up.
     ///
     /// # Panics

@@ -18,12 +18,14 @@ mod disk;
 mod host;
 mod namespace;
 mod process;
+mod raw;
 mod scene;
 mod spawned;
 mod table;
 mod traffic;
 mod trio;
 mod underlay;
+mod users;
 mod wait;
 
 pub use capture::{Capture, questions_to_all};
@@ -36,6 +38,7 @@ pub use host::Host;
 pub use namespace::Namespace;
 pub use overlay_core::control::Daemon;
 pub use process::{cpu_ticks, open_fds, raise_fd_limit, resident_kib};
+pub use raw::RawLink;
 pub use scene::{
     Family, KernelPeer, Plan, Scene, VNETID, Zone, inner_v4, inner_v6, underlay_v4, underlay_v6,
 };
