@@ -25,7 +25,6 @@ mod table;
 mod traffic;
 mod trio;
 mod underlay;
-mod users;
 mod wait;
 
 pub use capture::{Capture, questions_to_all};
