@@ -171,6 +171,11 @@ fn a_request_of_a_hundred_megabytes_is_refused_without_room_for_it() {
 fn a_thousand_idle_connections_leave_room_for_others() {
     let mut host = Host::started();
     raise_fd_limit();
+    // The connection between the daemons stays, and would else come while descriptors are counted.
+    wait_until(LONG, "varpd is attached", || {
+        let log = host.daemon(Daemon::Overlayd).log();
+        if log.contains("varpd is attached") { Ok(()) } else { Err(log) }
+    });
     for daemon in DAEMONS {
         let pid = host.daemon(daemon).pid();
         let fds = open_fds(pid);
