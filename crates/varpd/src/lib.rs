@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod search;
 pub mod server;
 pub mod store;
+mod weight;
 
 #[cfg(test)]
 #[path = "../tests/it/scratch.rs"]

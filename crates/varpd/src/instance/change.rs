@@ -16,7 +16,7 @@ use overlay_core::property::{Assignment, Properties};
 use overlay_core::protocol::{ControlError, ErrorCode, Response};
 
 use crate::message::Answer;
-use crate::search::{Outcome, Search};
+use crate::search::{Held, Search};
 
 /// How far a change has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub struct Change {
     /// The same, checked.
     pub properties: Properties,
     /// What the candidate has said beyond that it is ready, for when it has its place.
-    pub held: Vec<Outcome>,
+    pub held: Held,
     /// Whether what it is to replace wanted to be associated anew after the driver was asked.
     pub overtaken: bool,
     /// The client that waits.
@@ -99,7 +99,7 @@ impl Change {
     }
 
     /// Tells the client that it is done, and gives what takes the place of what was.
-    pub fn succeed(self) -> (Search, Vec<Assignment>, Properties, Vec<Outcome>) {
+    pub fn succeed(self) -> (Search, Vec<Assignment>, Properties, Held) {
         self.waiting.give(Ok(Response::Done));
         (self.candidate, self.given, self.properties, self.held)
     }

@@ -11,7 +11,7 @@ use overlay_core::types::{LinkId, VnetId};
 
 use crate::message::Answer;
 use crate::plugins::{Lookup, Plugin, Registry};
-use crate::search::Search;
+use crate::search::{Held, Search};
 use crate::store::Record;
 
 pub use change::{Change, Event as ChangeEvent, Phase, Step, merged, on_event as on_change};
@@ -50,12 +50,18 @@ pub struct Instance {
     pub orphan: bool,
     /// Whether its plugin has been told of the association that is in force.
     pub greeted: bool,
+    /// Whether the driver is being asked to take it.
+    pub asking: bool,
+    /// Whether its plugin was ready anew after the driver was asked.
+    pub overtaken: bool,
+    /// What its plugin has said that is to be told once the driver has taken it.
+    pub held: Held,
     /// Its plugin at work, from its start on.
     pub search: Option<Search>,
     /// Why its lookups do not work, or not wholly.
     pub trouble: Option<String>,
-    /// Whether the driver has been told of trouble since it last took an association.
-    pub told: bool,
+    /// The trouble that the driver has been told of since it last took an association.
+    pub told: Option<String>,
     /// A change of its properties that is under way.
     pub change: Option<Change>,
     plugin: Known,
@@ -131,9 +137,12 @@ impl Instance {
             waiting: None,
             orphan: false,
             greeted: false,
+            asking: false,
+            overtaken: false,
+            held: Held::default(),
             search: None,
             trouble: None,
-            told: false,
+            told: None,
             change: None,
             plugin,
             given,

@@ -7,6 +7,7 @@ use overlay_core::types::{LinkId, Moment};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::Owner;
+use super::link::Link;
 use crate::instance::State;
 use crate::message::Message;
 use crate::plugins::interface::{Event, Io, IoAction, IoEvent, IoEvents};
@@ -124,17 +125,28 @@ impl Owner {
                 (Role::Main, Outcome::Ready) => self.ready(id),
                 (Role::Main, Outcome::Degrade(reason)) => self.degraded(id, reason),
                 (Role::Main, Outcome::Restore) => self.restored(id),
-                (Role::Main, outcome) => self.pass_on(link, outcome),
+                (Role::Main, Outcome::Answer(about, verdict)) => self.answer(link, about, verdict),
+                (Role::Main, outcome) => self.news(id, outcome),
             }
         }
     }
 
-    /// Tells the driver what a search knows.
-    pub(super) fn pass_on(&mut self, link: LinkId, outcome: Outcome) {
+    /// Tells the driver what nobody has asked for. Before it has the instance that waits; where too much is on its way it
+    /// is told in one word later, and announcements are lost, as any frame may be.
+    fn news(&mut self, id: u32, outcome: Outcome) {
+        let Some(instance) = self.table.instance_mut(id) else {
+            return;
+        };
+        let link = instance.link;
+        let is_crowded = self.link.as_ref().is_some_and(Link::is_crowded);
         match outcome {
-            Outcome::Answer(about, verdict) => self.answer(link, about, verdict),
-            Outcome::Inject(frame) => self.call(Request::Inject { link, frame }),
-            Outcome::Ready | Outcome::Degrade(_) | Outcome::Restore => {}
+            news @ Outcome::News(..) if !instance.greeted => instance.held.push(news),
+            Outcome::News(..) if is_crowded => {
+                self.link.iter_mut().for_each(|driver| driver.leave_behind(id));
+            }
+            Outcome::News(about, verdict) => self.answer(link, about, verdict),
+            Outcome::Inject(frame) if !is_crowded => self.call(Request::Inject { link, frame }),
+            _ => {}
         }
     }
 

@@ -1,4 +1,5 @@
 mod changes;
+mod crowds;
 mod instances;
 mod lookups;
 mod records;
@@ -181,6 +182,13 @@ impl Bench {
         let place = calls.iter().position(|call| call.request == greeting);
         calls.remove(place.unwrap_or_else(|| panic!("{calls:?}")));
         self.early.extend(calls);
+    }
+
+    /// The driver has done everything that it was told; what that was.
+    fn catch_up(&mut self) -> Vec<Request> {
+        let calls: Vec<_> = std::iter::from_fn(|| self.next_call()).collect();
+        calls.iter().for_each(|call| self.reply(call.id, Ok(Response::Done)));
+        calls.into_iter().map(|call| call.request).collect()
     }
 
     fn destroy(&mut self, id: u32) -> Result<Response, ControlError> {
