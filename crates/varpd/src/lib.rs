@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backoff;
+mod backlog;
 pub mod conformance;
 pub mod daemon;
 pub mod driver;
