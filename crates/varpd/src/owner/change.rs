@@ -24,7 +24,7 @@ impl Owner {
         let missing = || ControlError::not_found(format!("link {link} has no instance"));
         let instance = self.table.of_link(link).ok_or_else(missing)?;
         instance.change_refusal().map_or(Ok(()), Err)?;
-        Ok((instance.id, instance.changed(new)?))
+        Ok((instance.id, instance.changed(new, &self.registry)?))
     }
 
     fn is_created(&self, id: u32) -> bool {
@@ -36,21 +36,25 @@ impl Owner {
         let Some(instance) = self.table.instance_mut(id) else {
             return Err(ControlError::not_found(format!("there is no instance {id}")));
         };
-        let Changed { given, properties, lookup: _ } = changed;
-        self.store.save(&instance.record_with(given.clone(), false), instance.temporary)?;
-        instance.assign(given, properties);
+        let record = instance.record_with(changed.settings.given.clone(), false);
+        if let Err(error) = self.store.save(&record, instance.temporary) {
+            // The file may have got its name before the failure.
+            let _ = self.store.save(&instance.record(false), instance.temporary);
+            return Err(error);
+        }
+        instance.assign(changed.settings);
         tracing::info!("instance {id} has other properties");
         Ok(Response::Done)
     }
 
     /// Starts a candidate beside what works.
     fn prepare(&mut self, id: u32, changed: Changed, waiting: Answer) {
-        let Changed { given, properties, lookup } = changed;
+        let Changed { settings, lookup } = changed;
         let candidate = self.search(id, lookup);
         let generation = candidate.generation;
         let (phase, held, overtaken) = (Phase::Preparing, Held::default(), false);
         if let Some(instance) = self.table.instance_mut(id) {
-            instance.change = Some(Change { phase, candidate, given, properties, held, overtaken, waiting });
+            instance.change = Some(Change { phase, candidate, settings, held, overtaken, waiting });
         }
         self.drive(id, generation, Search::start);
     }
@@ -118,7 +122,7 @@ impl Owner {
         let Some(change) = instance.change.take() else {
             return;
         };
-        let record = instance.record_with(change.given.clone(), true);
+        let record = instance.record_with(change.settings.given.clone(), true);
         if let Err(error) = self.store.save(&record, instance.temporary) {
             // The file may have got its name before the failure.
             let _ = self.store.save(&instance.record(true), instance.temporary);
@@ -167,9 +171,9 @@ impl Owner {
 
 /// Puts a candidate in its place: its generation, and the search that was there.
 fn replace(instance: &mut Instance, change: Change) -> (u64, Option<Search>) {
-    let (candidate, given, properties, held) = change.succeed();
+    let (candidate, settings, held) = change.succeed();
     let generation = candidate.generation;
-    instance.assign(given, properties);
+    instance.assign(settings);
     (instance.trouble, instance.held) = (None, held);
     (generation, instance.search.replace(candidate))
 }

@@ -178,6 +178,9 @@ impl Owner {
     /// Ends the instances of deleted overlays. The driver is asked to forget those whose record is gone; it
     /// names the others again when this varpd, or the next one, attaches.
     fn forget(&mut self, deleted: &[LinkId]) {
+        for link in deleted {
+            self.set_aside.remove(link);
+        }
         let links: Vec<_> = deleted.iter().copied().filter(|link| self.end_of_overlay(*link)).collect();
         if !links.is_empty() {
             self.call(Request::ForgetDeleted { links });

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::Owner;
 use super::link::Link;
-use crate::instance::State;
+use crate::instance::{Instance, State};
 use crate::message::Message;
 use crate::plugins::interface::{Event, Io, IoAction, IoEvent, IoEvents};
 use crate::plugins::{Lookup, Plugin, Registry};
@@ -64,18 +64,31 @@ impl Owner {
 
     /// Everything is to be read again; what was missing may be there.
     pub(super) fn reload(&mut self, outside: Vec<Arc<dyn Plugin>>) {
-        self.registry = Registry::new(outside);
         for id in self.table.ids() {
             for generation in self.generations(id) {
                 self.drive(id, generation, |search, now, outcomes| {
                     search.on_event(Event::Reload, now, outcomes);
                 });
             }
+        }
+        self.find_plugins(outside);
+    }
+
+    /// These are the plugins from outside now; instances whose plugin was missing may begin.
+    pub(super) fn find_plugins(&mut self, outside: Vec<Arc<dyn Plugin>>) {
+        self.registry = Registry::new(outside);
+        for id in self.table.ids() {
             if let Some(instance) = self.table.instance_mut(id) {
                 instance.find_plugin(&self.registry);
             }
         }
+        self.say_what_is_missing();
         self.wake_all();
+    }
+
+    /// Says whether plugins are to be looked for.
+    pub(super) fn say_what_is_missing(&self) {
+        self.missing.send_replace(self.table.all().any(Instance::is_missing));
     }
 
     /// The I/O of a plugin has news; none when it has ended by itself.

@@ -32,6 +32,13 @@ impl Twin {
         Self { name: name.to_owned(), table: vec![start, count], script: Script::default() }
     }
 
+    /// Another version, whose numbers may be words.
+    pub(crate) fn with_words(name: &str) -> Self {
+        let mut twin = Self::named(name);
+        twin.table[1].kind = Kind::String;
+        twin
+    }
+
     pub(crate) fn script(&self) -> Script {
         self.script.clone()
     }

@@ -111,6 +111,7 @@ fn what_a_plugin_says_with_its_being_ready_is_told_after_the_doubt_of_everything
     bench.reply(call.id, Ok(Response::Done));
     assert_eq!(pending.try_recv().unwrap(), Ok(Response::Done));
     assert_eq!(bench.answers(), [all_doubtful(), told(1, About::Mac(mac(1)), Verdict::Learned(ends(1)))]);
+    bench.greets = false;
     tell(&mut bench, [Action::Ready, Action::News(News::Gone(mac(1)))]);
     assert_eq!(bench.accept().sources, Sources::known(["10.0.0.1".parse().unwrap()]));
     assert_eq!(bench.answers(), [told(1, About::Mac(mac(1)), Verdict::Absent)], "it has been greeted");
