@@ -1,8 +1,8 @@
 #![doc = include_str!("../theory.md")]
 #![forbid(unsafe_code)]
 
-pub mod backoff;
 mod backlog;
+pub mod backoff;
 pub mod conformance;
 pub mod daemon;
 pub mod driver;

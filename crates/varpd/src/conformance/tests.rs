@@ -72,7 +72,8 @@ fn the_example_is_not_ready_before_it_has_a_table_and_keeps_it_when_there_is_non
     let mut child = command.arg(example).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut orders = child.stdin.take().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    writeln!(orders, r#"{{"start":{{"protocol":1,"properties":{{"table":"{}"}}}}}}"#, table.display()).unwrap();
+    writeln!(orders, r#"{{"start":{{"protocol":1,"properties":{{"table":"{}"}}}}}}"#, table.display())
+        .unwrap();
     assert!(lines.next().unwrap().starts_with("{\"degrade\""));
     writeln!(orders, "{ASK}").unwrap();
     assert!(lines.find(|line| !line.starts_with("{\"degrade\"")).unwrap().contains("\"unknown\""));
@@ -82,7 +83,10 @@ fn the_example_is_not_ready_before_it_has_a_table_and_keeps_it_when_there_is_non
     fs::rename(rooted.0.join("new"), &table).unwrap();
     let ready = lines.find(|line| !line.starts_with("{\"degrade\"")).unwrap();
     assert_eq!(ready, r#"{"ready": {"sources": ["10.0.0.2"]}}"#);
-    assert_eq!(lines.by_ref().take(2).collect::<Vec<_>>(), [r#"{"restore": {}}"#, r#"{"doubtful": {"all": true}}"#]);
+    assert_eq!(
+        lines.by_ref().take(2).collect::<Vec<_>>(),
+        [r#"{"restore": {}}"#, r#"{"doubtful": {"all": true}}"#]
+    );
     fs::remove_file(&table).unwrap();
     writeln!(orders, "{{\"reload\":{{}}}}\n{ASK}").unwrap();
     let (degrade, answer) = (lines.next().unwrap(), lines.next().unwrap());

@@ -153,7 +153,11 @@ impl Instance {
             Ok(known) => self.plugin = known,
             Err(error) if self.is_missing() => self.plugin = Known::missing(name, &error),
             Err(error) => {
-                tracing::warn!("instance {} goes on with the search plugin it has: {}", self.id, error.message);
+                tracing::warn!(
+                    "instance {} goes on with the search plugin it has: {}",
+                    self.id,
+                    error.message
+                );
             }
         }
     }
@@ -185,9 +189,9 @@ impl Instance {
     pub fn changed(&self, new: &[Assignment], registry: &Registry) -> Result<Changed, ControlError> {
         let plugin = match &self.plugin {
             Known::There(plugin, ..) => Arc::clone(plugin),
-            Known::Missing(name, reason) => registry
-                .find(name)
-                .map_err(|_| ControlError::new(ErrorCode::Unavailable, reason.clone()))?,
+            Known::Missing(name, reason) => {
+                registry.find(name).map_err(|_| ControlError::new(ErrorCode::Unavailable, reason.clone()))?
+            }
         };
         let given = merged(&self.given, new);
         let properties = Properties::check(plugin.properties(), &given)?;

@@ -15,8 +15,9 @@ use crate::plugins::interface::Event as PluginEvent;
 use crate::search::{Outcome, unanswered};
 use crate::weight;
 
-/// Octets of calls that the driver has not answered, beyond which plugins' news are no longer passed on one by one.
-pub(super) const CROWD: usize = 32 * 1024 * 1024;
+/// Octets of calls that the driver has not answered, beyond which plugins' news are no longer passed on one by one; room
+/// for some warm starts of the largest kind at a time.
+pub(super) const CROWD: usize = 64 * 1024 * 1024;
 
 /// One attached connection.
 pub(super) struct Link {

@@ -121,7 +121,7 @@ impl Owner {
             Message::Request { request, answer } => self.request(request, answer),
             Message::Driver(notice) => self.notice(notice),
             Message::Io { instance, generation, event } => self.io_event(instance, generation, event),
-            Message::Plugins { outside } => self.find_plugins(outside),
+            Message::Plugins { outside } => self.found(outside),
             Message::Reload { outside } => self.reload(outside),
         }
     }

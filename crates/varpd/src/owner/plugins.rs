@@ -71,14 +71,20 @@ impl Owner {
                 });
             }
         }
-        self.find_plugins(outside);
+        self.registry = Registry::new(outside);
+        self.find_plugins(|_| true);
     }
 
-    /// These are the plugins from outside now; instances whose plugin was missing may begin.
-    pub(super) fn find_plugins(&mut self, outside: Vec<Arc<dyn Plugin>>) {
-        self.registry = Registry::new(outside);
+    /// These plugins from outside were found when one was missing. One that is not among them may have been too slow.
+    pub(super) fn found(&mut self, outside: Vec<Arc<dyn Plugin>>) {
+        self.registry.extend(outside);
+        self.find_plugins(Instance::is_missing);
+    }
+
+    /// Gives instances the plugins there are now; those whose plugin was missing may begin.
+    fn find_plugins(&mut self, wanted: impl Fn(&Instance) -> bool) {
         for id in self.table.ids() {
-            if let Some(instance) = self.table.instance_mut(id) {
+            if let Some(instance) = self.table.instance_mut(id).filter(|instance| wanted(instance)) {
                 instance.find_plugin(&self.registry);
             }
         }

@@ -20,7 +20,9 @@ impl Held {
         match &outcome {
             Outcome::Ready => self.ready = Some(outcome),
             Outcome::Degrade(_) | Outcome::Restore => self.health = Some(outcome),
-            Outcome::Answer(_, verdict) | Outcome::News(_, verdict) => self.add(weight::verdict(verdict), outcome),
+            Outcome::Answer(_, verdict) | Outcome::News(_, verdict) => {
+                self.add(weight::verdict(verdict), outcome);
+            }
             Outcome::Inject(frame) => self.add(weight::frame(frame), outcome),
         }
     }
@@ -55,7 +57,8 @@ mod tests {
     fn news_come_in_order_and_of_the_rest_the_last_word() {
         let mut held = Held::default();
         let degrade = |why: &str| Outcome::Degrade(why.to_owned());
-        for outcome in [degrade("a"), news(1, 1), Outcome::Restore, Outcome::Ready, news(2, 1), degrade("b")] {
+        for outcome in [degrade("a"), news(1, 1), Outcome::Restore, Outcome::Ready, news(2, 1), degrade("b")]
+        {
             held.push(outcome);
         }
         let told: Vec<_> = held.release().collect();
@@ -69,6 +72,8 @@ mod tests {
             held.push(news(number as u8, 4_096));
             assert!(held.octets <= HELD_MAX);
         }
-        assert!(held.news.len() <= HELD_MAX / weight::verdict(&Verdict::Found(vec![([0; 4], 1).into(); 4_096])));
+        assert!(
+            held.news.len() <= HELD_MAX / weight::verdict(&Verdict::Found(vec![([0; 4], 1).into(); 4_096]))
+        );
     }
 }

@@ -15,7 +15,7 @@ use crate::plugins::{Lookup, Mode, Plugin, PluginError};
 /// The plugin, whose instances are numbered from 1 in the order in which they are made.
 pub(crate) struct Twin {
     name: String,
-    table: Vec<PropertySpec>,
+    pub(crate) table: Vec<PropertySpec>,
     script: Script,
 }
 
@@ -30,13 +30,6 @@ impl Twin {
             ..PropertySpec::new("", Kind::Uint, Possible::Any, Some("1"), "a number")
         };
         Self { name: name.to_owned(), table: vec![start, count], script: Script::default() }
-    }
-
-    /// Another version, whose numbers may be words.
-    pub(crate) fn with_words(name: &str) -> Self {
-        let mut twin = Self::named(name);
-        twin.table[1].kind = Kind::String;
-        twin
     }
 
     pub(crate) fn script(&self) -> Script {

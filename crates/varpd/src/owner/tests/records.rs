@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use overlay_core::property::Kind;
+
 use super::*;
 
 fn edit(bench: &Bench, id: u32, from: &str, to: &str) {
@@ -132,6 +134,13 @@ fn of_other_properties() -> Bench {
     bench
 }
 
+/// Another version of the twin, whose numbers may be words.
+fn with_words() -> Twin {
+    let mut twin = Twin::named("twin");
+    twin.table[1].kind = Kind::String;
+    twin
+}
+
 #[test]
 fn an_instance_whose_plugin_does_not_take_its_properties_stays_and_says_so() {
     let mut bench = of_other_properties();
@@ -158,7 +167,7 @@ fn properties_that_a_plugin_does_not_take_can_be_repaired() {
 fn a_plugin_that_takes_the_properties_after_a_hangup_is_started() {
     let mut bench = of_other_properties();
     bench.requests();
-    bench.take(Message::Reload { outside: vec![Arc::new(Twin::with_words("twin"))] });
+    bench.take(Message::Reload { outside: vec![Arc::new(with_words())] });
     assert_eq!(bench.call().request, Request::Restore { link: link(1) });
     bench.accept();
     assert_eq!(bench.states(), [(1, InstanceState::Associated)]);
@@ -170,7 +179,7 @@ fn a_new_declaration_is_in_force_from_the_next_start_where_the_properties_allow(
     bench.create_twin(1, "ready");
     let kind = |bench: &mut Bench| bench.instances()[0].properties[1].spec.kind;
     let before = kind(&mut bench);
-    let later = Twin::with_words("twin");
+    let later = with_words();
     let script = later.script();
     bench.take(Message::Reload { outside: vec![Arc::new(later)] });
     assert_ne!(kind(&mut bench), before);
