@@ -5,12 +5,15 @@ use std::io;
 use std::os::unix;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use overlay_core::control::{Claim, ClaimError, Daemon, Paths};
 use tokio::net::UnixListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::sleep;
 
+use crate::backoff::Backoff;
 use crate::driver::Driver;
 use crate::message::Message;
 use crate::owner::Owner;
@@ -28,6 +31,10 @@ const DESCRIPTORS_BESIDE: u64 = 256;
 
 /// Where plugins are looked for when it is not said: those of `make install`, and those of packages.
 const PLUGIN_DIRS: [&str; 2] = ["/usr/local/lib/overlay/plugins", "/usr/lib/overlay/plugins"];
+
+/// Pauses between looks for a plugin that is missing.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+const LATEST_LOOK: Duration = Duration::from_secs(60);
 
 /// Why the daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +125,8 @@ pub async fn run(
     store.try_out();
     let hurry = Arc::new(Notify::new());
     let registry = Registry::new(plugins.find().await);
-    let owner = Owner::restore(store, registry, Arc::clone(&hurry))?;
+    let (missing, is_missing) = watch::channel(false);
+    let owner = Owner::restore(store, registry, Arc::clone(&hurry), missing)?;
     let (messages, inbox) = mpsc::channel(INBOX);
     let driver = Driver::new(paths.socket(Daemon::Overlayd), messages.clone(), hurry);
     let server = Server::new(listener, messages.clone());
@@ -128,20 +136,41 @@ pub async fn run(
         () = owner.run(inbox) => {}
         () = driver.run() => {}
         () = server.run() => {}
-        () = reload_when_told(&plugins, &reload, messages) => {}
+        () = look_for_plugins(&plugins, &reload, is_missing, messages) => {}
     }
     Ok(())
 }
 
-/// Tells the owner to read everything again whenever that is asked for, with the plugins that there are then.
-async fn reload_when_told(plugins: &Plugins, reload: &Notify, owner: mpsc::Sender<Message>) {
+/// Tells the owner of the plugins that there are, to read everything again with them whenever that is asked for, and
+/// again and again while one is missing.
+async fn look_for_plugins(
+    plugins: &Plugins,
+    reload: &Notify,
+    mut missing: watch::Receiver<bool>,
+    owner: mpsc::Sender<Message>,
+) {
+    let mut backoff = Backoff::new(FIRST_LOOK, LATEST_LOOK);
     loop {
-        reload.notified().await;
+        let told = tokio::select! {
+            () = reload.notified() => true,
+            () = another_look(&mut missing, &mut backoff) => false,
+        };
         let outside = plugins.find().await;
-        if owner.send(Message::Reload { outside }).await.is_err() {
+        let message = if told { Message::Reload { outside } } else { Message::Plugins { outside } };
+        if owner.send(message).await.is_err() {
             return;
         }
     }
+}
+
+/// Waits until it is time to look for what is missing.
+async fn another_look(missing: &mut watch::Receiver<bool>, backoff: &mut Backoff) {
+    if !*missing.borrow() {
+        backoff.reset();
+    }
+    // An error is the end of the owner, and of everything.
+    let _ = missing.wait_for(|missing| *missing).await;
+    sleep(backoff.pause()).await;
 }
 
 /// Raises the limit of descriptors so that every client the server admits can have one. What the system
@@ -152,5 +181,40 @@ fn make_room() {
         && soft < wanted
     {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugins::twin::Twin;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_plugin_that_is_missing_is_looked_for_again_and_again_until_it_is_there() {
+        let plugins = Plugins { dirs: Vec::new(), given: vec![Arc::new(Twin::named("x"))] };
+        let (missing, is_missing) = watch::channel(true);
+        let (owner, mut inbox) = mpsc::channel(1);
+        let reload = Notify::new();
+        let begin = Instant::now();
+        let look = look_for_plugins(&plugins, &reload, is_missing, owner);
+        let hear = async {
+            for second in [1, 3, 7, 15, 31, 63, 123, 183] {
+                let message = inbox.recv().await;
+                assert!(matches!(message, Some(Message::Plugins { outside }) if outside.len() == 1));
+                assert_eq!(begin.elapsed().as_secs(), second);
+            }
+            missing.send_replace(false);
+            sleep(LATEST_LOOK * 2).await;
+            let _ = inbox.try_recv();
+            sleep(LATEST_LOOK * 2).await;
+            assert!(inbox.is_empty(), "nothing is missing any more");
+            reload.notify_one();
+            assert!(matches!(inbox.recv().await, Some(Message::Reload { .. })));
+        };
+        tokio::select! {
+            () = look => panic!("it has ended"),
+            () = hear => {}
+        }
     }
 }

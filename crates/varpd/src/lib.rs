@@ -1,6 +1,7 @@
 #![doc = include_str!("../theory.md")]
 #![forbid(unsafe_code)]
 
+mod backlog;
 pub mod backoff;
 pub mod conformance;
 pub mod daemon;
@@ -14,6 +15,7 @@ pub mod proxy;
 pub mod search;
 pub mod server;
 pub mod store;
+mod weight;
 
 #[cfg(test)]
 #[path = "../tests/it/scratch.rs"]

@@ -30,6 +30,11 @@ pub enum Message {
         /// What; none when the I/O has ended.
         event: Option<IoEvent>,
     },
+    /// Plugins have been looked for, because one was missing.
+    Plugins {
+        /// The search plugins from outside that there are now.
+        outside: Vec<Arc<dyn Plugin>>,
+    },
     /// Everything is to be read again.
     Reload {
         /// The search plugins from outside that there are now.

@@ -26,6 +26,9 @@ pub enum PrivilegeError {
         /// Why.
         error: io::Error,
     },
+    /// What is left cannot be seen.
+    #[error("cannot see whether a right of root's is left: /proc/self/status: {0}")]
+    Unseen(io::Error),
     /// Some right is left though every step went well.
     #[error("cannot become user {NAME}: {0} of it is still root's")]
     Left(&'static str),
@@ -51,7 +54,7 @@ pub fn drop_root(records: &[PathBuf]) -> Result<(), PrivilegeError> {
         hand_over(directory, user.uid, group.gid)?;
     }
     become_user(user.uid, group.gid)?;
-    check(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+    check(&fs::read_to_string("/proc/self/status").map_err(PrivilegeError::Unseen)?, user.uid, group.gid)
 }
 
 /// Leaving user 0 takes all capabilities away (capabilities(7)); `no_new_privs` keeps executed files from giving any.
@@ -63,15 +66,19 @@ fn become_user(user: Uid, group: Gid) -> nix::Result<()> {
 }
 
 /// Looks in the text of proc_pid_status(5) for what should have gone: securebits can keep capabilities.
-fn check(status: &str) -> Result<(), PrivilegeError> {
+fn check(status: &str, user: Uid, group: Gid) -> Result<(), PrivilegeError> {
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let only = |name, id: u32| {
+        field(name).is_some_and(|ids| ids.split_whitespace().all(|other| other.parse() == Ok(id)))
+    };
     let none = |name| field(name).is_some_and(|set| set.trim().bytes().all(|digit| digit == b'0'));
-    let user = field("Uid").is_some_and(|ids| ids.split_whitespace().all(|id| id != "0"));
-    match (user, none("CapPrm") && none("CapEff") && none("CapAmb")) {
-        (true, true) => Ok(()),
-        (false, _) => Err(PrivilegeError::Left("the user")),
-        (true, false) => Err(PrivilegeError::Left("a capability")),
-    }
+    let left = [
+        (only("Uid", user.as_raw()), "the user"),
+        (only("Gid", group.as_raw()), "the group"),
+        (field("Groups").is_some_and(|ids| ids.trim().is_empty()), "another group"),
+        (["CapPrm", "CapEff", "CapAmb"].into_iter().all(none), "a capability"),
+    ];
+    left.into_iter().find(|(gone, _)| !gone).map_or(Ok(()), |(_, what)| Err(PrivilegeError::Left(what)))
 }
 
 /// Gives a directory and the files in it to a user. Whoever had the directory before may have put anything there: a
@@ -154,12 +161,22 @@ mod tests {
 
     #[test]
     fn what_is_left_of_root_is_seen() {
-        let status = |uid: &str, set: &str| {
-            format!("Name:\tvarpd\nUid:\t7\t7\t{uid}\t7\nCapPrm:\t{set}\nCapEff:\t0\nCapAmb:\t00\n")
+        let status = |user: &str, group: &str, groups: &str, set: &str| {
+            format!(
+                "Name:\tvarpd\nUid:\t7\t7\t{user}\t7\nGid:\t8\t8\t8\t{group}\nGroups:\t{groups} \n\
+                 CapPrm:\t{set}\nCapEff:\t0\nCapAmb:\t00\n"
+            )
         };
-        assert!(check(&status("7", "0000")).is_ok());
-        assert!(matches!(check(&status("0", "0000")), Err(PrivilegeError::Left("the user"))));
-        assert!(matches!(check(&status("7", "0400")), Err(PrivilegeError::Left("a capability"))));
-        assert!(check("").is_err());
+        let left = |status: &str| match check(status, Uid::from_raw(7), Gid::from_raw(8)) {
+            Err(PrivilegeError::Left(what)) => what,
+            Err(other) => panic!("{other}"),
+            Ok(()) => "nothing",
+        };
+        assert_eq!(left(&status("7", "8", "", "0000")), "nothing");
+        assert_eq!(left(&status("0", "8", "", "0000")), "the user");
+        assert_eq!(left(&status("7", "0", "", "0000")), "the group");
+        assert_eq!(left(&status("7", "8", "0", "0000")), "another group");
+        assert_eq!(left(&status("7", "8", "", "0400")), "a capability");
+        assert_eq!(left(""), "the user");
     }
 }

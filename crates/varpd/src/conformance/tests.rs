@@ -1,5 +1,7 @@
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use overlay_core::property::Assignment;
@@ -58,6 +60,39 @@ async fn the_example_passes() {
     let (passed, lines) = lines(&file, &[], PATIENT).await;
     let last = lines.last().unwrap().to_string();
     assert!(!passed && last.contains("example/table"), "{last}");
+}
+
+#[test]
+fn the_example_is_not_ready_before_it_has_a_table_and_keeps_it_when_there_is_none_any_more() {
+    const ASK: &str = r#"{"ask":{"id":1,"target":{"mac":"2:8:20:0:0:1","source":"2:8:20:0:0:2"}}}"#;
+    let rooted = Rooted::new();
+    let table = rooted.0.join("table");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib/overlay-plugin-example.py");
+    let mut command = Command::new("python3");
+    let mut child = command.arg(example).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut orders = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    writeln!(orders, r#"{{"start":{{"protocol":1,"properties":{{"table":"{}"}}}}}}"#, table.display())
+        .unwrap();
+    assert!(lines.next().unwrap().starts_with("{\"degrade\""));
+    writeln!(orders, "{ASK}").unwrap();
+    assert!(lines.find(|line| !line.starts_with("{\"degrade\"")).unwrap().contains("\"unknown\""));
+    assert!(lines.next().unwrap().starts_with("{\"degrade\""), "it tries again by itself");
+    // Whole at once: what is half written would be another failure.
+    fs::write(rooted.0.join("new"), "2:8:20:0:0:1 10.0.0.2:4789\n").unwrap();
+    fs::rename(rooted.0.join("new"), &table).unwrap();
+    let ready = lines.find(|line| !line.starts_with("{\"degrade\"")).unwrap();
+    assert_eq!(ready, r#"{"ready": {"sources": ["10.0.0.2"]}}"#);
+    assert_eq!(
+        lines.by_ref().take(2).collect::<Vec<_>>(),
+        [r#"{"restore": {}}"#, r#"{"doubtful": {"all": true}}"#]
+    );
+    fs::remove_file(&table).unwrap();
+    writeln!(orders, "{{\"reload\":{{}}}}\n{ASK}").unwrap();
+    let (degrade, answer) = (lines.next().unwrap(), lines.next().unwrap());
+    assert!(degrade.starts_with("{\"degrade\"") && answer.contains("10.0.0.2:4789"), "{degrade} {answer}");
+    drop(orders);
+    assert!(child.wait().unwrap().success());
 }
 
 #[tokio::test]

@@ -9,8 +9,13 @@ use overlay_core::types::LinkId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::backlog::Backlog;
+
 /// The number of the one call that this end makes by itself; the owner's are numbered from 1.
 const ATTACH: u64 = 0;
+
+/// Octets that wait for the driver to read them before no more calls are taken.
+const ROOM: usize = 1024 * 1024;
 
 /// What the driver said.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,7 +41,7 @@ enum Phase {
 #[derive(Debug)]
 pub(super) struct Attachment {
     input: LineBuffer,
-    output: Vec<u8>,
+    output: Backlog,
     phase: Phase,
     unanswered: usize,
     /// What happened between the driver's taking of the request to attach and its answer.
@@ -48,7 +53,7 @@ impl Attachment {
     pub(super) fn new() -> Self {
         let mut fresh = Self {
             input: LineBuffer::new(ANSWER_MAX),
-            output: Vec::new(),
+            output: Backlog::default(),
             phase: Phase::Greeting,
             unanswered: 0,
             early: VecDeque::new(),
@@ -71,12 +76,17 @@ impl Attachment {
 
     /// What is to be written.
     pub(super) fn output(&self) -> &[u8] {
-        &self.output
+        self.output.unwritten()
+    }
+
+    /// Whether a further call is of use; until then it waits where it is bounded.
+    pub(super) fn has_room(&self) -> bool {
+        self.output().len() < ROOM
     }
 
     /// Forgets the first octets of the output, which have been written.
     pub(super) fn written(&mut self, count: usize) {
-        self.output.drain(..count);
+        self.output.written(count);
     }
 
     /// Takes what arrived.
@@ -128,8 +138,9 @@ impl Attachment {
 
     fn send(&mut self, line: &impl Serialize) {
         // Writing these types to memory cannot fail: no map keys but strings, no failing Serialize.
-        if serde_json::to_writer(&mut self.output, line).is_ok() {
-            self.output.push(b'\n');
+        let output = self.output.end();
+        if serde_json::to_writer(&mut *output, line).is_ok() {
+            output.push(b'\n');
         }
     }
 }
@@ -223,6 +234,18 @@ mod tests {
         attachment.receive(b"{\"reply\":{\"id\":1,\"result\":{\"Ok\":\"done\"}}}\n");
         assert!(matches!(attachment.next(), Ok(Some(Heard::Reply(Reply { id: 1, .. })))));
         assert!(!attachment.waits());
+    }
+
+    #[test]
+    fn calls_are_taken_while_there_is_room_and_again_once_the_driver_has_read() {
+        let mut attachment = Attachment::new();
+        while attachment.has_room() {
+            attachment.call(&Call { id: 1, request: Request::Links });
+        }
+        let len = attachment.output().len();
+        assert!((ROOM..ROOM + 1_000).contains(&len), "{len}");
+        attachment.written(1_000);
+        assert!(attachment.has_room());
     }
 
     proptest! {

@@ -89,7 +89,7 @@ impl Driver {
                 ready = stream.writable(), if !attachment.output().is_empty() => {
                     ready.and_then(|()| send(&stream, &mut attachment)).map_err(lost)?;
                 }
-                Some(call) = to_send.recv() => attachment.call(&call),
+                Some(call) = to_send.recv(), if attachment.has_room() => attachment.call(&call),
                 () = sleep_until(deadline), if waited => return Err(silent()),
             }
             if !waited {
@@ -98,16 +98,16 @@ impl Driver {
         }
     }
 
-    /// Tells the owner what the driver said; whether there was anything.
+    /// Tells the owner what the driver said; whether it has answered anything.
     async fn news(
         &mut self,
         attachment: &mut Attachment,
         calls: &mut Option<mpsc::UnboundedSender<Call>>,
         backoff: &mut Backoff,
     ) -> Result<bool, End> {
-        let mut any = false;
+        let mut answered = false;
         while let Some(heard) = attachment.next().map_err(End::Driver)? {
-            any = true;
+            answered |= matches!(heard, Heard::Attached { .. } | Heard::Reply(_));
             let notice = match (heard, calls.take()) {
                 (Heard::Attached { overlays, deleted }, Some(calls)) => {
                     backoff.reset();
@@ -121,7 +121,7 @@ impl Driver {
             };
             self.tell(notice).await.map_err(End::Owner)?;
         }
-        Ok(any)
+        Ok(answered)
     }
 
     async fn tell(&self, notice: Notice) -> Result<(), OwnerGone> {

@@ -12,11 +12,12 @@
 //! A *candidate* of the plugin with the new properties is made and started beside the one that works, which is not
 //! touched until the candidate is ready and the driver takes it.
 
-use overlay_core::property::{Assignment, Properties};
+use overlay_core::property::Assignment;
 use overlay_core::protocol::{ControlError, ErrorCode, Response};
 
+use super::Settings;
 use crate::message::Answer;
-use crate::search::{Outcome, Search};
+use crate::search::{Held, Search};
 
 /// How far a change has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,12 +76,10 @@ pub struct Change {
     pub phase: Phase,
     /// The plugin with the new properties.
     pub candidate: Search,
-    /// All properties as they will have been given.
-    pub given: Vec<Assignment>,
-    /// The same, checked.
-    pub properties: Properties,
+    /// All properties as they will be.
+    pub settings: Settings,
     /// What the candidate has said beyond that it is ready, for when it has its place.
-    pub held: Vec<Outcome>,
+    pub held: Held,
     /// Whether what it is to replace wanted to be associated anew after the driver was asked.
     pub overtaken: bool,
     /// The client that waits.
@@ -99,9 +98,9 @@ impl Change {
     }
 
     /// Tells the client that it is done, and gives what takes the place of what was.
-    pub fn succeed(self) -> (Search, Vec<Assignment>, Properties, Vec<Outcome>) {
+    pub fn succeed(self) -> (Search, Settings, Held) {
         self.waiting.give(Ok(Response::Done));
-        (self.candidate, self.given, self.properties, self.held)
+        (self.candidate, self.settings, self.held)
     }
 }
 

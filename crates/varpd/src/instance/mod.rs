@@ -11,7 +11,7 @@ use overlay_core::types::{LinkId, VnetId};
 
 use crate::message::Answer;
 use crate::plugins::{Lookup, Plugin, Registry};
-use crate::search::Search;
+use crate::search::{Held, Search};
 use crate::store::Record;
 
 pub use change::{Change, Event as ChangeEvent, Phase, Step, merged, on_event as on_change};
@@ -50,12 +50,18 @@ pub struct Instance {
     pub orphan: bool,
     /// Whether its plugin has been told of the association that is in force.
     pub greeted: bool,
+    /// Whether the driver is being asked to take it.
+    pub asking: bool,
+    /// Whether its plugin was ready anew after the driver was asked.
+    pub overtaken: bool,
+    /// What its plugin has said that is to be told once the driver has taken it.
+    pub held: Held,
     /// Its plugin at work, from its start on.
     pub search: Option<Search>,
     /// Why its lookups do not work, or not wholly.
     pub trouble: Option<String>,
-    /// Whether the driver has been told of trouble since it last took an association.
-    pub told: bool,
+    /// The trouble that the driver has been told of since it last took an association.
+    pub told: Option<String>,
     /// A change of its properties that is under way.
     pub change: Option<Change>,
     plugin: Known,
@@ -71,11 +77,13 @@ enum Known {
 }
 
 impl Known {
-    fn there(
-        plugin: Arc<dyn Plugin>,
+    fn of(
+        name: &str,
         given: &[Assignment],
         vnetid: Option<VnetId>,
+        registry: &Registry,
     ) -> Result<Self, ControlError> {
+        let plugin = registry.find(name)?;
         let properties = Properties::check(plugin.properties(), given)?;
         let lookup = plugin.instantiate(&properties, vnetid)?;
         Ok(Self::There(plugin, properties, Some(lookup)))
@@ -100,24 +108,18 @@ impl Instance {
     /// # Errors
     /// There is no such plugin, or it does not take the properties.
     pub fn new(id: u32, wanted: NewInstance, registry: &Registry) -> Result<Self, ControlError> {
-        let plugin = registry.find(&wanted.plugin)?;
-        let known = Known::there(plugin, &wanted.properties, wanted.vnetid)?;
+        let known = Known::of(&wanted.plugin, &wanted.properties, wanted.vnetid, registry)?;
         Ok(Self::made(id, wanted, known))
     }
 
-    /// The one of a record. A plugin that is not there may be there later.
-    ///
-    /// # Errors
-    /// The plugin does not take the properties.
-    pub fn from_record(record: Record, temporary: bool, registry: &Registry) -> Result<Self, ControlError> {
+    /// The one of a record. A plugin that is not there, or that does not take the properties, may do so later.
+    pub fn from_record(record: Record, temporary: bool, registry: &Registry) -> Self {
         let Record { instance, link, vnetid, plugin, properties, activated } = record;
-        let known = match registry.find(&plugin) {
-            Ok(found) => Known::there(found, &properties, vnetid)?,
-            Err(error) => Known::missing(plugin.clone(), &error),
-        };
+        let known = Known::of(&plugin, &properties, vnetid, registry)
+            .unwrap_or_else(|error| Known::missing(plugin.clone(), &error));
         let state = if activated { State::Waking } else { State::Created };
         let wanted = NewInstance { link, vnetid, plugin, properties, temporary };
-        Ok(Self { state, ..Self::made(instance, wanted, known) })
+        Self { state, ..Self::made(instance, wanted, known) }
     }
 
     fn made(id: u32, wanted: NewInstance, plugin: Known) -> Self {
@@ -131,22 +133,38 @@ impl Instance {
             waiting: None,
             orphan: false,
             greeted: false,
+            asking: false,
+            overtaken: false,
+            held: Held::default(),
             search: None,
             trouble: None,
-            told: false,
+            told: None,
             change: None,
             plugin,
             given,
         }
     }
 
-    /// Looks again for a plugin that was not there.
+    /// Looks again for its plugin, for the next start. One that is there stays when there is none in its place, or one that
+    /// does not take the properties.
     pub fn find_plugin(&mut self, registry: &Registry) {
-        let Known::Missing(name, _) = &self.plugin else {
-            return;
-        };
-        let found = registry.find(name).and_then(|plugin| Known::there(plugin, &self.given, self.vnetid));
-        self.plugin = found.unwrap_or_else(|error| Known::missing(name.clone(), &error));
+        let name = self.plugin_name().to_owned();
+        match Known::of(&name, &self.given, self.vnetid, registry) {
+            Ok(known) => self.plugin = known,
+            Err(error) if self.is_missing() => self.plugin = Known::missing(name, &error),
+            Err(error) => {
+                tracing::warn!(
+                    "instance {} goes on with the search plugin it has: {}",
+                    self.id,
+                    error.message
+                );
+            }
+        }
+    }
+
+    /// Whether its plugin is not there, or does not take the properties.
+    pub const fn is_missing(&self) -> bool {
+        matches!(self.plugin, Known::Missing(..))
     }
 
     /// A lookup to start, of the plugin with the properties it has now.
@@ -163,29 +181,28 @@ impl Instance {
         }
     }
 
-    /// All properties as given and checked, and a lookup of them, with new values in the place of old ones.
+    /// All properties as given and checked, and a lookup of them, with new values in the place of old ones. A plugin that
+    /// did not take the old ones is taken from the registry.
     ///
     /// # Errors
     /// The plugin is not there, or does not take the properties.
-    pub fn changed(&self, new: &[Assignment]) -> Result<Changed, ControlError> {
+    pub fn changed(&self, new: &[Assignment], registry: &Registry) -> Result<Changed, ControlError> {
         let plugin = match &self.plugin {
-            Known::There(plugin, ..) => plugin,
-            Known::Missing(_, reason) => {
-                return Err(ControlError::new(ErrorCode::Unavailable, reason.clone()));
+            Known::There(plugin, ..) => Arc::clone(plugin),
+            Known::Missing(name, reason) => {
+                registry.find(name).map_err(|_| ControlError::new(ErrorCode::Unavailable, reason.clone()))?
             }
         };
         let given = merged(&self.given, new);
         let properties = Properties::check(plugin.properties(), &given)?;
         let lookup = plugin.instantiate(&properties, self.vnetid)?;
-        Ok(Changed { given, properties, lookup })
+        Ok(Changed { settings: Settings { given, plugin, properties }, lookup })
     }
 
     /// Gives it other properties; what was made of the old ones and has not been started is forgotten.
-    pub fn assign(&mut self, new_given: Vec<Assignment>, new_properties: Properties) {
-        self.given = new_given;
-        if let Known::There(_, properties, unused) = &mut self.plugin {
-            (*properties, *unused) = (new_properties, None);
-        }
+    pub fn assign(&mut self, settings: Settings) {
+        self.given = settings.given;
+        self.plugin = Known::There(settings.plugin, settings.properties, None);
     }
 
     /// What is written down of it.
@@ -273,12 +290,20 @@ impl Instance {
 
 /// Properties that an instance may get, and what the plugin has made of them.
 pub struct Changed {
-    /// As they were given.
-    pub given: Vec<Assignment>,
-    /// The same, checked.
-    pub properties: Properties,
+    /// The properties.
+    pub settings: Settings,
     /// Not yet started.
     pub lookup: Box<dyn Lookup>,
+}
+
+/// Properties with the plugin that takes them.
+pub struct Settings {
+    /// As they were given.
+    pub given: Vec<Assignment>,
+    /// The plugin.
+    pub plugin: Arc<dyn Plugin>,
+    /// The same, checked by its table.
+    pub properties: Properties,
 }
 
 fn shown_alone(given: &Assignment) -> PropertyValue {

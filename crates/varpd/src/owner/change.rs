@@ -8,7 +8,7 @@ use super::Owner;
 use super::link::Asked;
 use crate::instance::{Action, Change, ChangeEvent, Changed, Event, Instance, Phase, State, Step, on_change};
 use crate::message::Answer;
-use crate::search::{Outcome, Search};
+use crate::search::{Held, Outcome, Search};
 
 impl Owner {
     /// Begins to change properties of a link's instance; `answer` says what came of it.
@@ -24,7 +24,7 @@ impl Owner {
         let missing = || ControlError::not_found(format!("link {link} has no instance"));
         let instance = self.table.of_link(link).ok_or_else(missing)?;
         instance.change_refusal().map_or(Ok(()), Err)?;
-        Ok((instance.id, instance.changed(new)?))
+        Ok((instance.id, instance.changed(new, &self.registry)?))
     }
 
     fn is_created(&self, id: u32) -> bool {
@@ -36,21 +36,25 @@ impl Owner {
         let Some(instance) = self.table.instance_mut(id) else {
             return Err(ControlError::not_found(format!("there is no instance {id}")));
         };
-        let Changed { given, properties, lookup: _ } = changed;
-        self.store.save(&instance.record_with(given.clone(), false), instance.temporary)?;
-        instance.assign(given, properties);
+        let record = instance.record_with(changed.settings.given.clone(), false);
+        if let Err(error) = self.store.save(&record, instance.temporary) {
+            // The file may have got its name before the failure.
+            let _ = self.store.save(&instance.record(false), instance.temporary);
+            return Err(error);
+        }
+        instance.assign(changed.settings);
         tracing::info!("instance {id} has other properties");
         Ok(Response::Done)
     }
 
     /// Starts a candidate beside what works.
     fn prepare(&mut self, id: u32, changed: Changed, waiting: Answer) {
-        let Changed { given, properties, lookup } = changed;
+        let Changed { settings, lookup } = changed;
         let candidate = self.search(id, lookup);
         let generation = candidate.generation;
-        let (phase, held, overtaken) = (Phase::Preparing, Vec::new(), false);
+        let (phase, held, overtaken) = (Phase::Preparing, Held::default(), false);
         if let Some(instance) = self.table.instance_mut(id) {
-            instance.change = Some(Change { phase, candidate, given, properties, held, overtaken, waiting });
+            instance.change = Some(Change { phase, candidate, settings, held, overtaken, waiting });
         }
         self.drive(id, generation, Search::start);
     }
@@ -118,20 +122,19 @@ impl Owner {
         let Some(change) = instance.change.take() else {
             return;
         };
-        let record = instance.record_with(change.given.clone(), true);
+        let record = instance.record_with(change.settings.given.clone(), true);
         if let Err(error) = self.store.save(&record, instance.temporary) {
             // The file may have got its name before the failure.
             let _ = self.store.save(&instance.record(true), instance.temporary);
             change.fail(error);
             return self.take_back(id, accepted);
         }
-        let (generation, old, held) = replace(instance, change);
+        let (generation, old) = replace(instance, change);
         let event = if accepted { Event::Accepted } else { Event::Ready };
         self.act(id, Action::Restore, &event);
         self.apply(id, &event);
         tracing::info!("instance {id} has other properties");
         self.greet(id);
-        self.settle(id, generation, held.into_iter());
         if let Some(old) = old {
             self.drive(id, generation, |search, now, outcomes| search.inherit(old, now, outcomes));
         }
@@ -155,17 +158,22 @@ impl Owner {
         let waking = self.table.instance(id).is_some_and(|instance| instance.state == State::Waking);
         match (accepted, waking) {
             (false, _) => {}
-            (true, true) => self.act(id, Action::Disassociate, &Event::Restored),
+            (true, true) => {
+                self.act(id, Action::Disassociate, &Event::Restored);
+                // The driver took the candidate for a fresh start.
+                self.table.instance_mut(id).into_iter().for_each(|instance| instance.told = None);
+                self.tell_health(id);
+            }
             (true, false) => self.apply(id, &Event::Ready),
         }
     }
 }
 
-/// Puts a candidate in its place: its generation, the search that was there, and what is still to be carried out.
-fn replace(instance: &mut Instance, change: Change) -> (u64, Option<Search>, Vec<Outcome>) {
-    let (candidate, given, properties, held) = change.succeed();
+/// Puts a candidate in its place: its generation, and the search that was there.
+fn replace(instance: &mut Instance, change: Change) -> (u64, Option<Search>) {
+    let (candidate, settings, held) = change.succeed();
     let generation = candidate.generation;
-    instance.assign(given, properties);
-    instance.trouble = None;
-    (generation, instance.search.replace(candidate), held)
+    instance.assign(settings);
+    (instance.trouble, instance.held) = (None, held);
+    (generation, instance.search.replace(candidate))
 }

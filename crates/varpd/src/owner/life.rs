@@ -5,6 +5,7 @@ use overlay_core::protocol::{ControlError, Request};
 use super::Owner;
 use super::link::Asked;
 use crate::instance::{Action, Event, State, on_event};
+use crate::search::{Held, Outcome};
 
 impl Owner {
     /// Takes an instance to its next state and does what that asks for.
@@ -32,8 +33,7 @@ impl Owner {
             Action::Stop => self.stop(id),
             Action::Associate => self.associate(id),
             Action::Disassociate => self.call(Request::Disassociate { link }),
-            Action::Degrade => self.tell_trouble(id),
-            Action::Restore => self.tell_restored(id),
+            Action::Degrade | Action::Restore => self.tell_health(id),
             Action::Confirm => instance.answer(Ok(())),
             Action::Fail => instance.answer(Err(event.failure())),
         }
@@ -50,28 +50,32 @@ impl Owner {
             }
             return;
         };
+        if std::mem::replace(&mut instance.asking, true) {
+            instance.overtaken = true;
+            return;
+        }
         link.associate(instance.association(search), Asked::Instance(id));
-        instance.told = false;
-        self.tell_trouble(id);
+        instance.told = None;
+        self.tell_health(id);
     }
 
-    fn tell_trouble(&mut self, id: u32) {
+    /// Tells the driver of an instance's trouble, or that there is none any more, where that is new to it.
+    pub(super) fn tell_health(&mut self, id: u32) {
         let Some(instance) = self.table.instance_mut(id).filter(|instance| !instance.orphan) else {
             return;
         };
-        if let (Some(link), Some(message)) = (&mut self.link, instance.trouble.clone()) {
-            link.call(Request::Degrade { link: instance.link, message });
-            instance.told = true;
-        }
-    }
-
-    fn tell_restored(&mut self, id: u32) {
-        let Some(instance) = self.table.instance_mut(id) else {
+        let Some(link) = self.link.as_mut().filter(|_| instance.told != instance.trouble) else {
             return;
         };
-        if let (Some(link), true) = (&mut self.link, std::mem::take(&mut instance.told)) {
-            link.call(Request::Restore { link: instance.link });
+        if link.is_crowded() {
+            return link.leave_behind(id);
         }
+        instance.told.clone_from(&instance.trouble);
+        let overlay = instance.link;
+        link.call(match instance.told.clone() {
+            Some(message) => Request::Degrade { link: overlay, message },
+            None => Request::Restore { link: overlay },
+        });
     }
 
     /// The plugin of an instance is ready, for the first time or anew.
@@ -121,7 +125,9 @@ impl Owner {
         let Some(instance) = self.table.instance_mut(id) else {
             return;
         };
-        (instance.trouble, instance.told) = (None, false);
+        (instance.trouble, instance.told, instance.greeted) = (None, None, false);
+        (instance.asking, instance.overtaken) = (false, false);
+        instance.held = Held::default();
         let (link, search, change) = (instance.link, instance.search.take(), instance.change.take());
         if let Some(change) = change {
             let problem = "the instance was destroyed before its properties were changed";
@@ -129,6 +135,10 @@ impl Owner {
         }
         let mut outcomes = Vec::new();
         search.into_iter().for_each(|search| search.end(&mut outcomes));
-        outcomes.into_iter().for_each(|outcome| self.pass_on(link, outcome));
+        for outcome in outcomes {
+            if let Outcome::Answer(about, verdict) = outcome {
+                self.answer(link, about, verdict);
+            }
+        }
     }
 }

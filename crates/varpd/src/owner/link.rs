@@ -1,6 +1,6 @@
 //! The owner's side of the link to the driver: what it is told, and what comes back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use overlay_core::lookup::{About, Answer, Question, TargetMode, Verdict};
 use overlay_core::protocol::{Association, Call, ControlError, Reply, Request};
@@ -13,14 +13,29 @@ use crate::instance::{Event, Instance, State};
 use crate::message::Notice;
 use crate::plugins::interface::Event as PluginEvent;
 use crate::search::{Outcome, unanswered};
+use crate::weight;
+
+/// Octets of calls that the driver has not answered, beyond which plugins' news are no longer passed on one by one; room
+/// for some warm starts of the largest kind at a time.
+pub(super) const CROWD: usize = 64 * 1024 * 1024;
 
 /// One attached connection.
 pub(super) struct Link {
     calls: mpsc::UnboundedSender<Call>,
     last_id: u64,
-    /// What an `Associate` was for, by the call's number.
-    asked: HashMap<u64, Asked>,
+    /// Calls that the driver has not answered, by their numbers.
+    open: HashMap<u64, Open>,
+    /// The sum of those in octets.
+    octets: usize,
+    /// Instances of which the driver has not been told all.
+    behind: BTreeSet<u32>,
     outbox: Outbox,
+}
+
+/// A call that the driver has not answered.
+struct Open {
+    octets: usize,
+    asked: Option<Asked>,
 }
 
 /// What the driver is asked to associate.
@@ -34,37 +49,62 @@ pub(super) enum Asked {
 
 impl Link {
     fn new(calls: mpsc::UnboundedSender<Call>) -> Self {
-        Self { calls, last_id: 0, asked: HashMap::new(), outbox: Outbox::default() }
+        let (open, behind, outbox) = (HashMap::new(), BTreeSet::new(), Outbox::default());
+        Self { calls, last_id: 0, open, octets: 0, behind, outbox }
     }
 
     /// Sends a call, and the answers before it; on a connection that has just broken they vanish, and the news of
     /// that is on its way.
-    pub(super) fn call(&mut self, request: Request) -> u64 {
+    pub(super) fn call(&mut self, request: Request) {
         self.flush();
-        self.send(request)
+        self.send(request, None);
     }
 
     pub(super) fn associate(&mut self, association: Association, asked: Asked) {
-        let call = self.call(Request::Associate(association));
-        self.asked.insert(call, asked);
+        self.flush();
+        self.send(Request::Associate(association), Some(asked));
+    }
+
+    /// Whether so much is on its way to the driver that nothing is to be added that can be told later in one word.
+    pub(super) const fn is_crowded(&self) -> bool {
+        self.octets > CROWD
+    }
+
+    /// The driver is to be told later how an instance does.
+    pub(super) fn leave_behind(&mut self, id: u32) {
+        self.behind.insert(id);
+    }
+
+    /// The driver has answered a call; what it was asked to associate, where it was.
+    fn answered(&mut self, call: u64) -> Option<Asked> {
+        let open = self.open.remove(&call)?;
+        self.octets -= open.octets;
+        open.asked
+    }
+
+    /// The instances of which the driver can be told now.
+    fn caught_up(&mut self) -> BTreeSet<u32> {
+        if self.is_crowded() { BTreeSet::new() } else { std::mem::take(&mut self.behind) }
     }
 
     fn answer(&mut self, answer: Answer) {
         if let Some(answers) = self.outbox.push(answer) {
-            self.send(Request::Answers { answers });
+            self.send(Request::Answers { answers }, None);
         }
     }
 
     fn flush(&mut self) {
         if let Some(answers) = self.outbox.take() {
-            self.send(Request::Answers { answers });
+            self.send(Request::Answers { answers }, None);
         }
     }
 
-    fn send(&mut self, request: Request) -> u64 {
+    fn send(&mut self, request: Request, asked: Option<Asked>) {
         self.last_id += 1;
+        let octets = weight::call(&request);
+        self.octets += octets;
+        self.open.insert(self.last_id, Open { octets, asked });
         drop(self.calls.send(Call { id: self.last_id, request }));
-        self.last_id
     }
 }
 
@@ -114,7 +154,7 @@ impl Owner {
         self.link = None;
         for id in self.table.ids() {
             if let Some(instance) = self.table.instance_mut(id) {
-                instance.told = false;
+                (instance.told, instance.asking, instance.overtaken) = (None, false, false);
                 instance.search.iter_mut().for_each(|search| search.forget_frames());
             }
             self.driver_lost_change(id);
@@ -139,6 +179,9 @@ impl Owner {
     /// Ends the instances of deleted overlays. The driver is asked to forget those whose record is gone; it
     /// names the others again when this varpd, or the next one, attaches.
     fn forget(&mut self, deleted: &[LinkId]) {
+        for link in deleted {
+            self.set_aside.remove(link);
+        }
         let links: Vec<_> = deleted.iter().copied().filter(|link| self.end_of_overlay(*link)).collect();
         if !links.is_empty() {
             self.call(Request::ForgetDeleted { links });
@@ -196,15 +239,44 @@ impl Owner {
     }
 
     fn reply(&mut self, reply: Reply) {
-        let asked = self.link.as_mut().and_then(|link| link.asked.remove(&reply.id));
+        let asked = self.link.as_mut().and_then(|link| link.answered(reply.id));
         match (asked, reply.result) {
-            (Some(Asked::Instance(id)), Ok(_)) => self.accepted(id),
-            (Some(Asked::Instance(id)), Err(error)) => self.refused(id, error),
+            (Some(Asked::Instance(id)), result) => self.associated(id, result.map(drop)),
             (Some(Asked::Candidate(id, generation)), result) => {
                 self.proposed(id, generation, result.map(drop));
             }
             (None, Err(error)) => tracing::debug!("overlayd refused call {}: {error}", reply.id),
             (None, Ok(_)) => {}
+        }
+        let behind = self.link.as_mut().map(Link::caught_up).unwrap_or_default();
+        behind.into_iter().for_each(|id| self.catch_up(id));
+    }
+
+    /// Tells the driver in a few words what it has not been told one by one.
+    fn catch_up(&mut self, id: u32) {
+        self.tell_health(id);
+        let Some(instance) = self.table.instance(id).filter(|instance| instance.greeted) else {
+            return;
+        };
+        if instance.search.as_ref().is_some_and(|search| search.target() == TargetMode::Dynamic) {
+            self.answer(instance.link, About::All, Verdict::Doubtful);
+        }
+    }
+
+    /// The driver has said whether it takes an instance. It is asked one thing at a time, so that its answer is always about
+    /// what it was told last.
+    fn associated(&mut self, id: u32, result: Result<(), ControlError>) {
+        let Some(instance) = self.table.instance_mut(id) else {
+            return;
+        };
+        instance.asking = false;
+        let overtaken = std::mem::take(&mut instance.overtaken);
+        match result {
+            Ok(()) => self.accepted(id),
+            Err(error) => self.refused(id, error),
+        }
+        if overtaken {
+            self.ready(id);
         }
     }
 
@@ -227,15 +299,21 @@ impl Owner {
             return;
         };
         instance.greeted = true;
-        let Some(search) = instance.search.as_ref().filter(|search| search.target() == TargetMode::Dynamic)
-        else {
+        let held = std::mem::take(&mut instance.held);
+        let Some(search) = &instance.search else {
             return;
         };
         let (link, generation) = (instance.link, search.generation);
-        self.answer(link, About::All, Verdict::Doubtful);
-        self.drive(id, generation, |search, now, outcomes| {
-            search.on_event(PluginEvent::Associated, now, outcomes);
-        });
+        let is_dynamic = search.target() == TargetMode::Dynamic;
+        if is_dynamic {
+            self.answer(link, About::All, Verdict::Doubtful);
+        }
+        self.settle(id, generation, held.release());
+        if is_dynamic {
+            self.drive(id, generation, |search, now, outcomes| {
+                search.on_event(PluginEvent::Associated, now, outcomes);
+            });
+        }
     }
 
     /// Writes down that an instance has become active, where that is new.

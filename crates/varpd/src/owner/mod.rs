@@ -19,7 +19,7 @@ use std::sync::Arc;
 use overlay_core::protocol::{ControlError, ErrorCode, Request, Response};
 use overlay_core::types::{LinkId, Moment};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep_until;
 
 use crate::instance::{Event, Instance, NewInstance};
@@ -41,6 +41,8 @@ pub struct Owner {
     registry: Registry,
     link: Option<Link>,
     hurry: Arc<Notify>,
+    /// Whether an instance's plugin is missing.
+    missing: watch::Sender<bool>,
     /// The plugins' I/O reports into it, and only the owner reads.
     io: (UnboundedSender<Message>, UnboundedReceiver<Message>),
     last_generation: u64,
@@ -56,11 +58,16 @@ pub struct Owner {
 
 impl Owner {
     /// With the instances whose records are there, none of them started. It notifies `hurry` when a client waits for
-    /// the driver.
+    /// the driver, and says in `missing` whether an instance's plugin is.
     ///
     /// # Errors
     /// The records' directory cannot be read.
-    pub fn restore(store: Store, registry: Registry, hurry: Arc<Notify>) -> Result<Self, StoreError> {
+    pub fn restore(
+        store: Store,
+        registry: Registry,
+        hurry: Arc<Notify>,
+        missing: watch::Sender<bool>,
+    ) -> Result<Self, StoreError> {
         let mut table = Table::default();
         let found = store.load(|record, temporary| restore(&mut table, record, temporary, &registry))?;
         table.reserve(found.highest);
@@ -71,6 +78,7 @@ impl Owner {
             registry,
             link: None,
             hurry,
+            missing,
             io: unbounded_channel(),
             last_generation: 0,
             now: Moment::default(),
@@ -83,6 +91,7 @@ impl Owner {
     /// Starts the active instances, and deals with messages until nobody can send one any more.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
         let clock = Clock::new();
+        self.say_what_is_missing();
         self.wake_all();
         let (mut asked, mut heard) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         loop {
@@ -112,6 +121,7 @@ impl Owner {
             Message::Request { request, answer } => self.request(request, answer),
             Message::Driver(notice) => self.notice(notice),
             Message::Io { instance, generation, event } => self.io_event(instance, generation, event),
+            Message::Plugins { outside } => self.found(outside),
             Message::Reload { outside } => self.reload(outside),
         }
     }
@@ -171,6 +181,7 @@ impl Owner {
             return Err(error);
         }
         self.table.add(instance);
+        self.set_aside.remove(&link);
         tracing::info!("instance {id} of {plugin} created for link {link}");
         Ok(id)
     }
@@ -208,8 +219,7 @@ fn restore(table: &mut Table, record: Record, temporary: bool, registry: &Regist
     if let Some(other) = table.of_link(record.link) {
         return Err(format!("link {} has instance {} already", record.link, other.id));
     }
-    let instance = Instance::from_record(record, temporary, registry).map_err(|error| error.message)?;
-    table.add(instance);
+    table.add(Instance::from_record(record, temporary, registry));
     Ok(())
 }
 

@@ -1,14 +1,10 @@
-use overlay_core::lookup::{Answer, Verdict};
+use overlay_core::lookup::Answer;
 use overlay_core::protocol::LINE_MAX;
+
+use crate::weight;
 
 /// Answers in one call to the driver, at most.
 const ANSWERS_MAX: usize = 1_000;
-
-/// Octets that an answer takes in its line at most, but for tunnel ends and frames.
-const ANSWER: usize = 128;
-
-/// Octets of an IPv6 tunnel end as text, with its quotes and comma.
-const END: usize = 56;
 
 /// Answers on their way to the driver, gathered so that many go in one call, and cut so that none becomes too long a
 /// line. One answer that is too long by itself goes as it is.
@@ -21,7 +17,7 @@ pub(super) struct Outbox {
 impl Outbox {
     /// Takes an answer; what is to be sent before it, if anything is.
     pub(super) fn push(&mut self, answer: Answer) -> Option<Vec<Answer>> {
-        let octets = octets(&answer.verdict);
+        let octets = weight::verdict(&answer.verdict);
         let full = self.answers.len() >= ANSWERS_MAX || self.octets + octets > LINE_MAX;
         let before = if full { self.take() } else { None };
         self.octets += octets;
@@ -31,25 +27,15 @@ impl Outbox {
 
     /// All that is to be sent.
     pub(super) fn take(&mut self) -> Option<Vec<Answer>> {
-        self.octets = ANSWER;
+        self.octets = weight::FRAME;
         Some(std::mem::take(&mut self.answers)).filter(|answers| !answers.is_empty())
     }
-}
-
-/// Octets of an answer's text at most.
-fn octets(verdict: &Verdict) -> usize {
-    ANSWER
-        + match verdict {
-            Verdict::Found(ends) | Verdict::Learned(ends) => ends.len() * END,
-            Verdict::Reply(frame) => frame.0.len() * 2,
-            Verdict::Absent | Verdict::Unknown | Verdict::Doubtful | Verdict::Redirect(_) => 0,
-        }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use overlay_core::lookup::{About, Octets};
+    use overlay_core::lookup::{About, Octets, Verdict};
     use overlay_core::protocol::{Call, Request};
     use overlay_core::types::{LinkId, MacAddr};
 

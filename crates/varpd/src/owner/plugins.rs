@@ -7,7 +7,8 @@ use overlay_core::types::{LinkId, Moment};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::Owner;
-use crate::instance::State;
+use super::link::Link;
+use crate::instance::{Instance, State};
 use crate::message::Message;
 use crate::plugins::interface::{Event, Io, IoAction, IoEvent, IoEvents};
 use crate::plugins::{Lookup, Plugin, Registry};
@@ -63,18 +64,37 @@ impl Owner {
 
     /// Everything is to be read again; what was missing may be there.
     pub(super) fn reload(&mut self, outside: Vec<Arc<dyn Plugin>>) {
-        self.registry = Registry::new(outside);
         for id in self.table.ids() {
             for generation in self.generations(id) {
                 self.drive(id, generation, |search, now, outcomes| {
                     search.on_event(Event::Reload, now, outcomes);
                 });
             }
-            if let Some(instance) = self.table.instance_mut(id) {
+        }
+        self.registry = Registry::new(outside);
+        self.find_plugins(|_| true);
+    }
+
+    /// These plugins from outside were found when one was missing. One that is not among them may have been too slow.
+    pub(super) fn found(&mut self, outside: Vec<Arc<dyn Plugin>>) {
+        self.registry.extend(outside);
+        self.find_plugins(Instance::is_missing);
+    }
+
+    /// Gives instances the plugins there are now; those whose plugin was missing may begin.
+    fn find_plugins(&mut self, wanted: impl Fn(&Instance) -> bool) {
+        for id in self.table.ids() {
+            if let Some(instance) = self.table.instance_mut(id).filter(|instance| wanted(instance)) {
                 instance.find_plugin(&self.registry);
             }
         }
+        self.say_what_is_missing();
         self.wake_all();
+    }
+
+    /// Says whether plugins are to be looked for.
+    pub(super) fn say_what_is_missing(&self) {
+        self.missing.send_replace(self.table.all().any(Instance::is_missing));
     }
 
     /// The I/O of a plugin has news; none when it has ended by itself.
@@ -124,17 +144,28 @@ impl Owner {
                 (Role::Main, Outcome::Ready) => self.ready(id),
                 (Role::Main, Outcome::Degrade(reason)) => self.degraded(id, reason),
                 (Role::Main, Outcome::Restore) => self.restored(id),
-                (Role::Main, outcome) => self.pass_on(link, outcome),
+                (Role::Main, Outcome::Answer(about, verdict)) => self.answer(link, about, verdict),
+                (Role::Main, outcome) => self.news(id, outcome),
             }
         }
     }
 
-    /// Tells the driver what a search knows.
-    pub(super) fn pass_on(&mut self, link: LinkId, outcome: Outcome) {
+    /// Tells the driver what nobody has asked for. Before it has the instance that waits; where too much is on its way it
+    /// is told in one word later, and announcements are lost, as any frame may be.
+    fn news(&mut self, id: u32, outcome: Outcome) {
+        let Some(instance) = self.table.instance_mut(id) else {
+            return;
+        };
+        let link = instance.link;
+        let is_crowded = self.link.as_ref().is_some_and(Link::is_crowded);
         match outcome {
-            Outcome::Answer(about, verdict) => self.answer(link, about, verdict),
-            Outcome::Inject(frame) => self.call(Request::Inject { link, frame }),
-            Outcome::Ready | Outcome::Degrade(_) | Outcome::Restore => {}
+            news @ Outcome::News(..) if !instance.greeted => instance.held.push(news),
+            Outcome::News(..) if is_crowded => {
+                self.link.iter_mut().for_each(|driver| driver.leave_behind(id));
+            }
+            Outcome::News(about, verdict) => self.answer(link, about, verdict),
+            Outcome::Inject(frame) if !is_crowded => self.call(Request::Inject { link, frame }),
+            _ => {}
         }
     }
 

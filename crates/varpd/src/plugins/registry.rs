@@ -23,6 +23,17 @@ impl Registry {
         registry
     }
 
+    /// Adds plugins from outside, in the place of those from outside that have their names.
+    pub fn extend(&mut self, outside: Vec<Arc<dyn Plugin>>) {
+        for plugin in outside {
+            match self.plugins.iter().position(|known| known.name() == plugin.name()) {
+                Some(place) if place >= PLUGINS.len() => self.plugins[place] = plugin,
+                Some(_) => {}
+                None => self.plugins.push(plugin),
+            }
+        }
+    }
+
     /// The plugin of a name.
     ///
     /// # Errors
@@ -67,6 +78,20 @@ mod tests {
             assert_eq!(registry.find(name).unwrap().name(), name);
             assert!(registry.describe().iter().any(|plugin| plugin.name == name));
         }
+    }
+
+    #[test]
+    fn later_plugins_replace_those_of_their_names_and_no_others() {
+        let mut registry = Registry::new(vec![Arc::new(Twin::named("x")), Arc::new(Twin::named("y"))]);
+        let later: Arc<dyn Plugin> = Arc::new(Twin::named("y"));
+        registry.extend(vec![
+            Arc::clone(&later),
+            Arc::new(Twin::named("z")),
+            Arc::new(Twin::named("direct")),
+        ]);
+        assert_eq!(registry.describe().len(), PLUGINS.len() + 3);
+        assert!(Arc::ptr_eq(&registry.find("y").unwrap(), &later));
+        assert_eq!(registry.find("direct").unwrap().mode(), crate::plugins::Mode::Point);
     }
 
     #[test]

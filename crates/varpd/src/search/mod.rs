@@ -1,6 +1,7 @@
 //! An instance of a search plugin at work: its state machine, what carries out its I/O, and the questions it owes an
 //! answer to. Pure, but for the channel that its I/O listens to.
 
+mod held;
 mod pending;
 
 use overlay_core::lookup::{About, Octets, Question, Sources, TargetMode, Verdict};
@@ -10,6 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::plugins::Lookup;
 use crate::plugins::interface::{Action, Event, Finding, IoAction, News, Query, Ticket};
 use crate::proxy::{self, Conversation, Step};
+pub use held::{HELD_MAX, Held};
 pub use pending::{PATIENCE, PENDING_MAX};
 use pending::{Pending, Purpose};
 
@@ -24,8 +26,10 @@ const REASON_MAX: usize = 255;
 pub enum Outcome {
     /// The driver is to be told how destinations are found.
     Ready,
-    /// What is known of a destination or a frame.
+    /// What is known of a destination or a frame that was asked for.
     Answer(About, Verdict),
+    /// What is known now of a destination, asked for or not.
+    News(About, Verdict),
     /// A frame for the VNICs here.
     Inject(Octets),
     /// Lookups do not work, or not wholly, and why.
@@ -232,14 +236,14 @@ fn target(finding: Finding) -> Verdict {
 }
 
 fn told(news: News) -> Outcome {
-    let of = |mac: MacAddr, verdict| Outcome::Answer(About::Mac(mac), verdict);
+    let of = |mac: MacAddr, verdict| Outcome::News(About::Mac(mac), verdict);
     match news {
         News::Moved(mac, ends) => of(mac, Verdict::Found(ends)),
         News::Learned(mac, ends) => of(mac, Verdict::Learned(ends)),
         News::Gone(mac) => of(mac, Verdict::Absent),
         News::Doubtful(mac) => of(mac, Verdict::Doubtful),
-        News::GroupsDoubtful => Outcome::Answer(About::Groups, Verdict::Doubtful),
-        News::AllDoubtful => Outcome::Answer(About::All, Verdict::Doubtful),
+        News::GroupsDoubtful => Outcome::News(About::Groups, Verdict::Doubtful),
+        News::AllDoubtful => Outcome::News(About::All, Verdict::Doubtful),
     }
 }
 

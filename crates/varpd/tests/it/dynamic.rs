@@ -15,7 +15,7 @@ use crate::plugins::{Lookup, Mode, Plugin, PluginError};
 /// The plugin, whose instances are numbered from 1 in the order in which they are made.
 pub(crate) struct Twin {
     name: String,
-    table: Vec<PropertySpec>,
+    pub(crate) table: Vec<PropertySpec>,
     script: Script,
 }
 

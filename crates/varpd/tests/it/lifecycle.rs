@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use overlay_core::protocol::{ControlError, ErrorCode, Event, InstanceState, Request, Response};
 use tokio::join;
+use tokio::time::{Instant, sleep};
 
 use crate::host::Host;
 use crate::lines::soon;
@@ -161,6 +164,26 @@ async fn a_driver_that_does_not_answer_counts_as_lost() {
     let (result, _) = join!(client.call(Request::ActivateInstance { instance }), driver.call());
     assert_eq!(result.unwrap_err().message, "overlayd has not answered for 10 s");
     assert!(soon(driver.lines.next::<serde_json::Value>()).await.is_none(), "the connection is closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_says_other_things_than_the_answer_counts_as_lost_as_soon() {
+    let host = Host::started().await;
+    let twin = Twin::start(&host.paths());
+    let mut driver = twin.attach(&[1], &[]).await;
+    let instance = host.create(1).await;
+    let mut client = host.client().await;
+    let begin = Instant::now();
+    let news = async {
+        driver.call().await;
+        for _ in 0..2 {
+            sleep(Duration::from_secs(4)).await;
+            driver.event(Event::Lookups(vec![])).await;
+        }
+    };
+    let (result, ()) = join!(client.call(Request::ActivateInstance { instance }), news);
+    assert_eq!(result.unwrap_err().message, "overlayd has not answered for 10 s");
+    assert!(begin.elapsed() < Duration::from_secs(12), "{:?}", begin.elapsed());
 }
 
 #[tokio::test]

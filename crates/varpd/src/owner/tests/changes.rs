@@ -241,6 +241,22 @@ fn other_properties_wake_an_instance_whose_plugin_does_not_work() {
 }
 
 #[test]
+fn trouble_is_told_again_when_what_was_to_end_it_is_not_kept() {
+    let bench = bench();
+    let text = on_disk(&bench).replace("\"ready\"", "\"no such file\"");
+    std::fs::write(bench.scratch.record(1, 1, false), text).unwrap();
+    let mut bench = bench.restarted();
+    bench.attach(&[1], &[]);
+    let degrade = bench.call().request;
+    let mut pending = set(&mut bench, 1, "twin/start", "ready");
+    let call = bench.call();
+    bench.break_disk();
+    bench.reply(call.id, Ok(Response::Done));
+    assert_eq!(pending.try_recv().unwrap().unwrap_err().code, ErrorCode::Failed);
+    assert_eq!(bench.requests(), [Request::Disassociate { link: link(1) }, degrade]);
+}
+
+#[test]
 fn what_is_ready_anew_while_the_driver_is_asked_for_another_waits_for_its_answer() {
     let mut bench = bench();
     let mut pending = set(&mut bench, 1, "twin/count", "2");

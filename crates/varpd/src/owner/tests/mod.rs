@@ -1,4 +1,5 @@
 mod changes;
+mod crowds;
 mod instances;
 mod lookups;
 mod records;
@@ -24,6 +25,7 @@ type Pending = oneshot::Receiver<Result<Response, ControlError>>;
 /// An owner, the driver's end of its link, and the dynamic plugin `twin`.
 struct Bench {
     owner: Owner,
+    plugin_is_missing: watch::Receiver<bool>,
     calls: Option<UnboundedReceiver<Call>>,
     /// Calls that have been looked at already.
     early: VecDeque<Call>,
@@ -70,9 +72,11 @@ impl Bench {
 
     fn with(scratch: Scratch, outside: Vec<Arc<dyn Plugin>>, script: Script) -> Self {
         let store = Store::open(&scratch.paths()).unwrap();
-        let mut owner = Owner::restore(store, Registry::new(outside), Arc::default()).unwrap();
+        let (missing, plugin_is_missing) = watch::channel(false);
+        let mut owner = Owner::restore(store, Registry::new(outside), Arc::default(), missing).unwrap();
+        owner.say_what_is_missing();
         owner.wake_all();
-        Self { owner, calls: None, early: VecDeque::new(), greets: false, script, scratch }
+        Self { owner, plugin_is_missing, calls: None, early: VecDeque::new(), greets: false, script, scratch }
     }
 
     fn restarted(self) -> Self {
@@ -181,6 +185,13 @@ impl Bench {
         let place = calls.iter().position(|call| call.request == greeting);
         calls.remove(place.unwrap_or_else(|| panic!("{calls:?}")));
         self.early.extend(calls);
+    }
+
+    /// The driver has done everything that it was told; what that was.
+    fn catch_up(&mut self) -> Vec<Request> {
+        let calls: Vec<_> = std::iter::from_fn(|| self.next_call()).collect();
+        calls.iter().for_each(|call| self.reply(call.id, Ok(Response::Done)));
+        calls.into_iter().map(|call| call.request).collect()
     }
 
     fn destroy(&mut self, id: u32) -> Result<Response, ControlError> {

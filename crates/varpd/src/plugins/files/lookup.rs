@@ -38,8 +38,9 @@ impl Files {
         if self.degraded.take().is_some() {
             actions.push(Action::Restore);
         }
-        if old.is_some() {
+        if let Some(old) = old {
             tell(difference, actions);
+            actions.push(Action::Io(IoAction::Files(Order::Drop(old))));
         }
     }
 
@@ -152,7 +153,9 @@ mod tests {
             let table = Arc::new(parse(text.as_bytes()).unwrap());
             let old = self.table.replace(table.clone());
             let difference = old.map(|old| Difference::between(&old, &table)).unwrap_or_default();
-            self.on(Event::Io(IoEvent::Files(Report::Loaded(table, difference))))
+            let mut actions = self.on(Event::Io(IoEvent::Files(Report::Loaded(table, difference))));
+            actions.retain(|action| !action.starts_with("Io(Files(Drop("));
+            actions
         }
 
         fn fail(&mut self, reason: &str) -> Vec<String> {
@@ -194,6 +197,20 @@ mod tests {
     #[test]
     fn told_to_reload_it_reads_again() {
         assert_eq!(Twin::with(RED).on(Event::Reload), ["Io(Files(Reload))"]);
+    }
+
+    #[test]
+    fn a_table_that_was_replaced_is_given_away() {
+        let mut twin = Twin::with(RED);
+        let old = Arc::downgrade(&twin.table.take().unwrap());
+        let report = Report::Loaded(Arc::new(parse(b"{}").unwrap()), Difference::default());
+        let mut actions = Vec::new();
+        twin.files.on_event(Event::Io(IoEvent::Files(report)), Moment(0), &mut actions);
+        assert!(
+            matches!(&actions[..], [Action::Io(IoAction::Files(Order::Drop(_)))]) && old.upgrade().is_some()
+        );
+        actions.clear();
+        assert!(old.upgrade().is_none());
     }
 
     #[test]

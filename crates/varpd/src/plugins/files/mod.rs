@@ -30,12 +30,14 @@ use table::Table;
 pub(super) struct Plug;
 
 /// What the state machine wants of the I/O.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Order {
     /// The file is read, and again whenever it changes.
     Watch,
     /// It is read again, though nothing seems to have changed.
     Reload,
+    /// A table is needed no more. A large one takes a while to take apart, where nobody waits for it.
+    Drop(Arc<Table>),
 }
 
 /// What the I/O has found.

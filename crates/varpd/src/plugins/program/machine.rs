@@ -32,13 +32,15 @@ use super::{ProgramAction, ProgramEvent};
 use crate::backoff::Backoff;
 use crate::plugins::interface::{Action, Event, Finding, Io, IoAction, IoEvent, News, Query, Ticket};
 use crate::plugins::{Lookup, Mode};
+use crate::search::START_MAX;
 
 /// How long a program that has failed rests before it is started again.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Milliseconds that a program may take to be ready.
-pub(crate) const START: u64 = 10_000;
+pub(crate) const START: u64 = 7_000;
+const _: () = assert!(START < START_MAX, "its reason is to be heard");
 
 /// Milliseconds after which a program counts as one that does well.
 const STEADY: u64 = 60_000;

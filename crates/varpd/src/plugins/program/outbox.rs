@@ -6,47 +6,44 @@ use std::io;
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
 
+use crate::backlog::Backlog;
+
 /// Octets that wait for the program to read them.
 const ROOM: usize = 8 * 1024 * 1024;
 
 /// What waits for the program to read it.
 pub(crate) struct Outbox {
     stdin: Option<ChildStdin>,
-    octets: Vec<u8>,
-    written: usize,
+    backlog: Backlog,
 }
 
 impl Outbox {
     /// Empty, for a program that reads from `stdin`.
-    pub(crate) const fn new(stdin: Option<ChildStdin>) -> Self {
-        Self { stdin, octets: Vec::new(), written: 0 }
+    pub(crate) fn new(stdin: Option<ChildStdin>) -> Self {
+        Self { stdin, backlog: Backlog::default() }
     }
 
     /// Whether everything has been written.
     pub(crate) fn is_empty(&self) -> bool {
-        self.written == self.octets.len()
+        self.backlog.unwritten().is_empty()
     }
 
     /// Adds a line; whether there was room.
     pub(crate) fn add(&mut self, line: &[u8]) -> bool {
-        if self.octets.len() - self.written + line.len() > ROOM {
+        if self.backlog.unwritten().len() + line.len() > ROOM {
             return false;
         }
-        if self.written > self.octets.len() / 2 {
-            self.octets.drain(..self.written);
-            self.written = 0;
-        }
-        self.octets.extend_from_slice(line);
+        self.backlog.end().extend_from_slice(line);
         true
     }
 
     /// Writes what the pipe takes. Can be given up and begun again.
     pub(crate) async fn write(&mut self) -> io::Result<()> {
         let Some(stdin) = &mut self.stdin else { return pending().await };
-        match stdin.write(&self.octets[self.written..]).await? {
+        match stdin.write(self.backlog.unwritten()).await? {
             0 => Err(io::ErrorKind::WriteZero.into()),
             count => {
-                self.written += count;
+                self.backlog.written(count);
                 Ok(())
             }
         }
@@ -62,8 +59,7 @@ mod tests {
         let mut outbox = Outbox::new(None);
         let line = vec![b'a'; 1024 * 1024];
         assert_eq!((0..100).filter(|_| outbox.add(&line)).count(), ROOM / line.len());
-        outbox.written = outbox.octets.len();
+        outbox.backlog.written(ROOM);
         assert!(outbox.is_empty() && outbox.add(&line));
-        assert_eq!(outbox.octets.len(), line.len());
     }
 }

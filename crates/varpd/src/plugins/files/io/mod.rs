@@ -24,7 +24,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 use super::super::interface::{Io, IoAction, IoEvent, IoEvents};
-use super::Report;
+use super::{Order, Report};
 use disk::{Disk, Look};
 use route::Route;
 
@@ -89,13 +89,23 @@ async fn watch(keeper: Keeper, mut actions: mpsc::UnboundedReceiver<IoAction>, e
             return;
         }
         why = tokio::select! {
-            action = actions.recv() => match action {
-                Some(_) => Why::Told,
-                None => return,
+            told = told(&mut actions) => match told {
+                Some(why) => why,
+                None => return drop(spawn_blocking(move || drop(disk))),
             },
             why = changes(inotify.as_ref(), disk.route()) => why,
             () = until(pace.next) => Why::Time,
         };
+    }
+}
+
+/// Waits for the order to look; none once nobody gives orders any more.
+async fn told(actions: &mut mpsc::UnboundedReceiver<IoAction>) -> Option<Why> {
+    loop {
+        match actions.recv().await? {
+            IoAction::Files(Order::Drop(table)) => drop(spawn_blocking(move || drop(table))),
+            _ => return Some(Why::Told),
+        }
     }
 }
 

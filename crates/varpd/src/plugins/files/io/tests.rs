@@ -9,7 +9,6 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::super::super::interface::News;
-use super::super::Order;
 use super::super::difference::Difference;
 use super::super::table::Table;
 use super::*;
@@ -101,6 +100,24 @@ impl Desk {
 }
 
 const MISSING: &str = "cannot be opened: No such file or directory (os error 2)";
+
+#[tokio::test]
+async fn a_table_that_is_needed_no_more_is_taken_apart() {
+    let mut desk = Desk::new("red.json", |directory| fs::write(directory.join("red.json"), at(1)).unwrap());
+    let (old, _) = desk.loaded().await;
+    desk.replace("red.json", at(2));
+    desk.loads(2).await;
+    let gone = Arc::downgrade(&old);
+    desk.orders.send(IoAction::Files(Order::Drop(old))).unwrap();
+    let taken_apart = async {
+        while gone.upgrade().is_some() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(60), taken_apart).await.unwrap();
+    desk.replace("red.json", at(3));
+    desk.loads(3).await;
+}
 
 #[tokio::test]
 async fn a_replaced_file_is_read_and_compared_with_the_one_before() {

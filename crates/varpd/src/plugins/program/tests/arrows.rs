@@ -105,7 +105,7 @@ fn degrade(why: &str, seconds: &str) -> String {
 #[test]
 fn stopped_started_starting() {
     let mut scene = Scene::of(Mode::Dynamic);
-    assert_eq!(scene.on(Event::Started), ["spawn", "send START", "alarm 10000"]);
+    assert_eq!(scene.on(Event::Started), ["spawn", "send START", "alarm 7000"]);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn starting_ready_running() {
 #[test]
 fn starting_late_ending() {
     let mut scene = Scene::starting();
-    assert_eq!(scene.alarm_at(START), [&degrade("it was not ready after 10 s", "0.25"), "kill"]);
+    assert_eq!(scene.alarm_at(START), [&degrade("it was not ready after 7 s", "0.25"), "kill"]);
     assert_eq!(scene.says(READY), [""; 0]);
 }
 
@@ -179,14 +179,14 @@ fn running_wrong_too_often_ending() {
 fn ending_ended_resting() {
     let mut scene = Scene::starting();
     scene.alarm_at(START);
-    assert_eq!(scene.ends("it was killed"), ["alarm 10250"]);
+    assert_eq!(scene.ends("it was killed"), ["alarm 7250"]);
 }
 
 #[test]
 fn resting_alarm_starting() {
     let mut scene = Scene::resting();
     assert_eq!(scene.alarm_at(249), ["alarm 250"]);
-    assert_eq!(scene.alarm_at(250), ["spawn", "send START", "alarm 10250"]);
+    assert_eq!(scene.alarm_at(250), ["spawn", "send START", "alarm 7250"]);
 }
 
 #[test]
