@@ -1,7 +1,7 @@
 //! Search plugins that are programs of their own, in any language: found in the plugin directories, spoken with in
 //! JSON lines over their standard input and output. `docs/plugins.md` has the protocol.
 //!
-//! [`discover`] finds them; a [`Program`] is a plugin like any other. An instance is a pure state machine
+//! [`discover()`] finds them; a [`Program`] is a plugin like any other. An instance is a pure state machine
 //! (`machine`), and its process the business of a `runner`.
 
 mod chatter;
