@@ -45,6 +45,16 @@ fn served(host: &Host, daemon: Daemon) {
     });
 }
 
+/// A host on which varpd is attached: its connection is among those that overlayd has open for good.
+fn settled() -> Host {
+    let mut host = Host::started();
+    wait_until(LONG, "varpd is attached", || {
+        let log = host.daemon(Daemon::Varpd).log();
+        if log.contains("attached to overlayd") { Ok(()) } else { Err(log) }
+    });
+    host
+}
+
 /// Everything that the daemon sends until it closes the connection.
 fn rest(stream: &mut UnixStream) -> String {
     let mut octets = Vec::new();
@@ -116,7 +126,7 @@ fn requests_of_the_other_daemon_are_unsupported() {
 
 #[test]
 fn half_a_request_holds_nobody_up() {
-    let mut host = Host::started();
+    let mut host = settled();
     for daemon in DAEMONS {
         let fds = open_fds(host.daemon(daemon).pid());
         let halves: Vec<_> = (0..10)
@@ -169,7 +179,7 @@ fn a_request_of_a_hundred_megabytes_is_refused_without_room_for_it() {
 
 #[test]
 fn a_thousand_idle_connections_leave_room_for_others() {
-    let mut host = Host::started();
+    let mut host = settled();
     raise_fd_limit();
     // The connection between the daemons stays, and would else come while descriptors are counted.
     wait_until(LONG, "varpd is attached", || {

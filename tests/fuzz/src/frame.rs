@@ -51,7 +51,15 @@ pub(crate) fn ndp(octets: &[u8]) -> Vec<u8> {
         packet[IPV6_HEADER] = 135;
         mend_ipv6(&mut packet, ICMPV6, 2);
     }
-    ethernet(ALL_NODES, how.tagged, 0x86dd, &packet)
+    ethernet(group(&packet), how.tagged, 0x86dd, &packet)
+}
+
+/// The Ethernet address of the group that an IPv6 packet goes to (RFC 2464 section 7): the proxy looks whether it fits.
+fn group(packet: &[u8]) -> [u8; 6] {
+    match packet.get(36..IPV6_HEADER) {
+        Some(&[a, b, c, d]) => [0x33, 0x33, a, b, c, d],
+        _ => ALL_NODES,
+    }
 }
 
 pub(crate) fn dhcp(octets: &[u8]) -> Vec<u8> {
@@ -64,7 +72,7 @@ pub(crate) fn dhcp(octets: &[u8]) -> Vec<u8> {
             packet[IPV6_HEADER + 4..IPV6_HEADER + 6].copy_from_slice(&length.to_be_bytes());
             mend_ipv6(&mut packet, UDP, 6);
         }
-        return ethernet(ALL_NODES, how.tagged, 0x86dd, &packet);
+        return ethernet(group(&packet), how.tagged, 0x86dd, &packet);
     }
     if how.mended && packet.len() >= 28 {
         mend_ipv4(&mut packet);
