@@ -29,7 +29,7 @@ enum Harm {
     Link,
     /// A version of tomorrow.
     Version,
-    /// A legal record in which a value makes no sense.
+    /// A legal record in which a number makes no sense.
     Nonsense,
 }
 
@@ -48,7 +48,7 @@ impl Harm {
             Self::Version => write(content.replace("\"version\": 1", "\"version\": 99").as_bytes()),
             Self::Nonsense => {
                 let nonsense = content.replace("\"id\": ", "\"id\": 99999999999");
-                write(nonsense.replace("\"4789\"", "\"65536\"").as_bytes());
+                write(nonsense.replace("\"instance\": ", "\"instance\": 99").as_bytes());
             }
             Self::Directory => {
                 fs::remove_file(file).expect("it was there");
@@ -180,6 +180,19 @@ fn harm_in_all_ways(daemon: Daemon, file: impl Fn(&Host) -> PathBuf, overlay: &s
 #[test]
 fn an_instance_whose_record_is_bad_says_so_and_the_file_is_kept() {
     harm_in_all_ways(Daemon::Varpd, |host| instance_file(host, "other0"), "other0");
+}
+
+#[test]
+fn an_instance_whose_properties_its_plugin_does_not_take_keeps_them_until_it_gets_others() {
+    let mut stand = Stand::new();
+    let file = instance_file(&stand.scene.host, "other0");
+    let content = fs::read_to_string(&file).expect("a record");
+    let wrong = content.replace("\"4789\"", "\"65536\"");
+    stand.meddle(Daemon::Varpd, |_| fs::write(&file, &wrong).expect("written"));
+    stand.says("a port that is none", "other0", &["does not take the properties", "'65536'"]);
+    assert_eq!(fs::read_to_string(&file).expect("it is there"), wrong);
+    stand.scene.host.dladm_ok(&["modify-overlay", "-p", "direct/dest_port=4789", "other0"]);
+    stand.finish();
 }
 
 #[test]

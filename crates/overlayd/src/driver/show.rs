@@ -123,6 +123,8 @@ impl<E: Engine> Driver<E> {
         let none = "varpd has no instance for it: see varpd's log, or delete it and create it again";
         let problem = match &overlay.association {
             None if self.varpd.is_none() => "varpd has not said yet where its destinations are",
+            // varpd has said itself what is wrong.
+            _ if self.varpd.is_some() && overlay.degraded.is_some() => return None,
             None => none,
             Some(_) if self.varpd.is_none() => "varpd is gone; destinations known now go on working",
             Some(_) if overlay.stage == Stage::Waiting || overlay.claimed != self.varpd => none,
