@@ -1,7 +1,11 @@
-//! What is made and removed again and again, and what the daemons cost when nothing happens.
+//! What is made and removed again and again, what the daemons cost when nothing happens, and what they outlive.
 
+use std::fs::OpenOptions;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use overlay_tests::{
     Daemon, Host, LONG, Plan, Scene, Underlay, VNETID, cpu_ticks, inner_v4, open_fds, resident_kib,
     underlay_v4, wait_until,
@@ -89,4 +93,38 @@ fn the_first_ping_after_create_vnic_answers_within_a_second() {
         assert!(start.elapsed() < Duration::from_secs(1), "round {round}: {:?}", start.elapsed());
     }
     scene.host.check_counters();
+}
+
+/// Starts a daemon of a host whose log goes to a device that is always full.
+fn with_a_full_log(host: &Host, daemon: Daemon) -> Child {
+    let full = OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let mut command = host.net.command(&[daemon.program()]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(full).spawn().expect("it starts")
+}
+
+#[test]
+fn daemons_go_on_whose_log_cannot_be_written_and_whose_terminal_has_gone() {
+    let host = Host::new();
+    let mut children = [Daemon::Overlayd, Daemon::Varpd].map(|daemon| with_a_full_log(&host, daemon));
+    let shown = || {
+        let outcome = host.dladm(&["show-search", "-p", "-o", "plugin"]);
+        if outcome.succeeded() && host.dladm(&["show-link"]).succeeded() {
+            Ok(())
+        } else {
+            Err(outcome.stderr)
+        }
+    };
+    wait_until(LONG, "both answer", shown);
+    for child in &children {
+        // It is `timeout` that was started, which passes signals on.
+        kill(Pid::from_raw(child.id() as i32), Signal::SIGHUP).expect("a child that was not reaped");
+    }
+    host.create_overlay("demo0", VNETID, "127.0.0.1", "127.0.0.2", &[]);
+    host.dladm_ok(&["delete-overlay", "demo0"]);
+    wait_until(LONG, "both answer after SIGHUP", shown);
+    for child in &mut children {
+        assert!(child.try_wait().expect("a child can be waited for").is_none(), "a daemon has ended");
+        kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM).expect("a child that was not reaped");
+        child.wait().expect("it ends");
+    }
 }

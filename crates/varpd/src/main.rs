@@ -89,6 +89,8 @@ fn log_to_stderr() {
     let format = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        // A log that cannot be written (a full disk, a terminal that has gone) must end nothing.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
     // The journal has its own clock (systemd.exec(5), JOURNAL_STREAM).
