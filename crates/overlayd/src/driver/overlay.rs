@@ -174,11 +174,16 @@ impl<E: Engine> Driver<E> {
         Ok(())
     }
 
+    /// Forgets a link whose record makes no sense; none when there is no such one.
+    pub(super) fn forget_broken(&mut self, name: &LinkName) -> Result<Option<LinkId>, ControlError> {
+        let Some(id) = self.broken.get(name).map(|broken| broken.id) else { return Ok(None) };
+        self.records.retire(name)?;
+        self.broken.remove(name);
+        Ok(Some(id))
+    }
+
     pub(super) fn delete_overlay(&mut self, name: &LinkName) -> Result<LinkId, ControlError> {
-        if let Some(broken) = self.broken.get(name) {
-            let id = broken.id;
-            self.records.retire(name)?;
-            self.broken.remove(name);
+        if let Some(id) = self.forget_broken(name)? {
             return Ok(id);
         }
         let id = self.overlay_named(name)?;

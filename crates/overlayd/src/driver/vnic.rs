@@ -120,13 +120,12 @@ impl<E: Engine> Driver<E> {
 
     pub(super) fn delete_vnic(&mut self, name: &LinkName) -> Result<(), ControlError> {
         let Some(id) = self.vnic_named(name) else {
-            let problem = format!("there is no VNIC {name}");
+            if self.forget_broken(name)?.is_some() {
+                return Ok(());
+            }
             return Err(match self.overlay_named(name) {
                 Ok(_) => ControlError::invalid(format!("{name} is not a VNIC")),
-                Err(error) if self.broken.contains_key(name) => {
-                    error.with_hint(format!("dladm delete-overlay {name} forgets it"))
-                }
-                Err(_) => ControlError::not_found(problem),
+                Err(_) => ControlError::not_found(format!("there is no VNIC {name}")),
             });
         };
         let Some(vnic) = self.vnics.get_mut(&id) else { return Ok(()) };
@@ -178,5 +177,11 @@ fn device_failure(error: &TapError) -> ControlError {
         TapError::Held(_) => ErrorCode::Busy,
         TapError::System { .. } | TapError::Netlink(_) | TapError::Namespace(_) => ErrorCode::Failed,
     };
-    ControlError::new(code, error.to_string())
+    let refusal = ControlError::new(code, error.to_string());
+    match error {
+        TapError::NameTaken(name) => {
+            refusal.with_hint(format!("take another name, or if nobody needs it: ip link del {name}"))
+        }
+        _ => refusal,
+    }
 }
