@@ -268,7 +268,11 @@ impl Host {
     /// What an overlay has counted.
     #[track_caller]
     pub fn counters(&self, overlay: &str) -> Counters {
-        Counters::parse(&self.dladm_ok(&["show-overlay", "-s", "-p", "-o", "counter,value", overlay]))
+        let shown = self.dladm_ok(&["show-overlay", "-s", "-p", "-o", "link,counter,value", overlay]);
+        // The rows of its underlay socket have an address in the place of a name.
+        let own = format!("{overlay}:");
+        let rows: Vec<_> = shown.lines().filter_map(|row| row.strip_prefix(&own)).collect();
+        Counters::parse(&rows.join("\n"))
     }
 
     /// Checks that every overlay accounts for each of its frames.

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use overlay_core::control::ClientError;
-use overlay_core::protocol::{InstanceInfo, OverlayInfo, Status};
+use overlay_core::protocol::{InstanceInfo, MuxInfo, OverlayInfo, Status};
 use overlay_core::types::LinkId;
 
 use super::{Outcome, overlay_rows as rows};
@@ -73,18 +73,29 @@ fn targets(
     Ok(table)
 }
 
-/// What the overlays count, then, when all are shown, what their underlay sockets do.
+/// What the overlays count, then what the underlay sockets do that they use.
 fn statistics(
     arguments: &ShowOverlay,
     overlays: &[OverlayInfo],
     session: &mut Session<'_>,
 ) -> Result<Vec<Vec<Cell>>, Error> {
     let mut rows: Vec<_> = overlays.iter().flat_map(rows::statistics).collect();
-    if arguments.overlays.is_empty() {
-        let failed = |error| Failure::of_daemon("cannot show overlays", &error);
-        rows.extend(session.daemons.muxes().map_err(failed)?.iter().flat_map(rows::mux));
-    }
+    let failed = |error| Failure::of_daemon("cannot show overlays", &error);
+    let muxes = session.daemons.muxes().map_err(failed)?.into_iter();
+    let used =
+        |mux: &MuxInfo| arguments.overlays.is_empty() || overlays.iter().any(|overlay| uses(overlay, mux));
+    rows.extend(muxes.filter(used).flat_map(|mux| rows::mux(&mux)));
     Ok(rows)
+}
+
+/// Whether an overlay sends and receives through an underlay socket.
+fn uses(overlay: &OverlayInfo, mux: &MuxInfo) -> bool {
+    let value = |name: &str| {
+        let name = format!("{}/{name}", mux.encap);
+        overlay.properties.iter().find(|property| property.spec.name == *name)?.value.clone()
+    };
+    value("listen_ip") == Some(mux.listen.ip().to_string())
+        && value("listen_port") == Some(mux.listen.port().to_string())
 }
 
 /// The driver's rows of each overlay, then varpd's.
@@ -305,8 +316,13 @@ blue0               drop-unknown-vtep       2
 192.0.2.10:4789     drop-queue-full         1
 ";
         assert_eq!(ran.out, expected);
+        assert_eq!(Twin::default().run("show-overlay -s blue0").out, expected, "with the socket it uses");
+        let mut elsewhere = Twin::default();
+        let port =
+            elsewhere.overlays[0].properties.iter_mut().find(|one| one.spec.name == "vxlan/listen_port");
+        port.unwrap().value = Some("4790".to_owned());
         let named: String = expected.lines().take(9).map(|line| format!("{line}\n")).collect();
-        assert_eq!(Twin::default().run("show-overlay -s blue0").out, named);
+        assert_eq!(elsewhere.run("show-overlay -s blue0").out, named, "and with no other");
         assert!(Twin::default().run("show-overlay -s --json").out.contains(r#""value": 2}"#));
     }
 
