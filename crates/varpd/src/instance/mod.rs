@@ -228,6 +228,12 @@ impl Instance {
         Association { link: self.link, instance: self.id, mode, sources }
     }
 
+    /// How the log speaks of it: the number is the overlay's property `varpd/id`.
+    pub fn label(&self) -> String {
+        let network = self.vnetid.map(|vnetid| format!(", vnetid {vnetid}")).unwrap_or_default();
+        format!("instance {} ({}{network})", self.id, self.plugin_name())
+    }
+
     /// As clients see it.
     pub fn info(&self) -> InstanceInfo {
         InstanceInfo {

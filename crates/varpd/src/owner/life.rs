@@ -89,7 +89,7 @@ impl Owner {
             return;
         }
         if instance.state == State::Waking && instance.trouble.take().is_some() {
-            tracing::info!("instance {id} works");
+            tracing::info!("{} works", instance.label());
         }
         self.apply(id, &Event::Ready);
     }
@@ -103,7 +103,7 @@ impl Owner {
             if instance.trouble.as_ref() == Some(&reason) {
                 return;
             }
-            tracing::warn!("instance {id} is degraded: {reason}");
+            tracing::warn!("{} is degraded: {reason}", instance.label());
             instance.trouble = Some(reason.clone());
         }
         self.apply(id, &Event::Degraded(reason));
@@ -115,7 +115,7 @@ impl Owner {
             return;
         };
         if instance.trouble.take().is_some() {
-            tracing::info!("instance {id} works again");
+            tracing::info!("{} works again", instance.label());
         }
         self.apply(id, &Event::Restored);
     }

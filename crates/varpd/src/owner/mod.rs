@@ -168,7 +168,7 @@ impl Owner {
 
     fn create(&mut self, wanted: NewInstance) -> Result<u32, ControlError> {
         let id = self.table.free_id().ok_or_else(out_of_ids)?;
-        let (link, plugin, temporary) = (wanted.link, wanted.plugin.clone(), wanted.temporary);
+        let (link, temporary) = (wanted.link, wanted.temporary);
         let instance = Instance::new(id, wanted, &self.registry)?;
         if let Some(other) = self.table.of_link(link) {
             let problem = format!("link {link} has instance {} already", other.id);
@@ -180,9 +180,10 @@ impl Owner {
             let _ = self.store.remove(id, link, temporary);
             return Err(error);
         }
+        let label = instance.label();
         self.table.add(instance);
         self.set_aside.remove(&link);
-        tracing::info!("instance {id} of {plugin} created for link {link}");
+        tracing::info!("{label} created");
         Ok(id)
     }
 

@@ -32,11 +32,12 @@ impl Files {
 
     fn loaded(&mut self, table: Arc<Table>, difference: Difference, actions: &mut Vec<Action>) {
         let old = self.table.replace(table.clone());
+        if self.degraded.take().is_some() {
+            // Before it is associated anew, or the old trouble would be told once more with that.
+            actions.push(Action::Restore);
+        }
         if old.is_none() || (difference.sources && !self.accept_any) {
             actions.push(Action::Ready);
-        }
-        if self.degraded.take().is_some() {
-            actions.push(Action::Restore);
         }
         if let Some(old) = old {
             tell(difference, actions);
@@ -312,7 +313,7 @@ mod tests {
         assert_eq!(twin.load(RED), [""; 0]);
         let mut twin = Twin::new(false, false);
         assert_eq!(twin.fail("bad"), ["Degrade(\"bad\")"]);
-        assert_eq!(twin.load(RED), ["Ready", "Restore"]);
+        assert_eq!(twin.load(RED), ["Restore", "Ready"]);
     }
 
     #[test]

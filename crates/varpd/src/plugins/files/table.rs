@@ -120,6 +120,8 @@ pub struct Draft {
     broadcast: Vec<SocketAddr>,
     ends: usize,
     inner: usize,
+    /// The first key that means nothing, with its entry.
+    pub ignored: Option<(MacAddr, String)>,
 }
 
 /// An inner address that stands for two MAC addresses: the first in the file has it.
@@ -149,6 +151,13 @@ impl Draft {
         match counts.iter().find(|(count, _)| *count > ENTRIES_MAX) {
             Some((_, what)) => Err(format!("there are more than {ENTRIES_MAX} {what}")),
             None => Ok(()),
+        }
+    }
+
+    /// Notes a key of an entry that means nothing.
+    pub fn note_ignored(&mut self, mac: MacAddr, key: Option<String>) {
+        if self.ignored.is_none() {
+            self.ignored = key.map(|key| (mac, key));
         }
     }
 

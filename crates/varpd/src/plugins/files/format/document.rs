@@ -5,7 +5,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
 
 use super::super::table::Draft;
-use super::entry::Entry;
+use super::entry::{Entry, Read};
 use super::value::{ENDS_MAX, Quoted, Strings, tunnel_end};
 
 const BROADCAST: &str = "broadcast";
@@ -39,9 +39,9 @@ impl<'de> Visitor<'de> for Document {
                 Key::Mac(mac) => {
                     // serde_json finds its place again in the text of an error.
                     let of_entry = |error| A::Error::custom(format_args!("entry {mac}: {error}"));
-                    draft
-                        .add(map.next_value_seed(Entry(mac)).map_err(of_entry)?)
-                        .map_err(A::Error::custom)?;
+                    let Read { listed, ignored } = map.next_value_seed(Entry(mac)).map_err(of_entry)?;
+                    draft.add(listed).map_err(A::Error::custom)?;
+                    draft.note_ignored(mac, ignored);
                 }
             }
         }

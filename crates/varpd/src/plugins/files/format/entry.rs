@@ -11,6 +11,12 @@ use super::value::{ENDS_MAX, INNER_MAX, Number, Strings, Text, host, inner_v4, i
 /// The value of one MAC address.
 pub(super) struct Entry(pub(super) MacAddr);
 
+/// An entry, and the first of its keys that means nothing.
+pub(super) struct Read {
+    pub(super) listed: Listed,
+    pub(super) ignored: Option<String>,
+}
+
 /// What has been read of an entry.
 #[derive(Default)]
 struct Parts {
@@ -20,29 +26,31 @@ struct Parts {
     ndp: Vec<IpAddr>,
     vlan: Option<u16>,
     dhcp_proxy: Option<MacAddr>,
+    ignored: Option<String>,
 }
 
 impl<'de> DeserializeSeed<'de> for Entry {
-    type Value = Listed;
+    type Value = Read;
 
-    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Listed, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Read, D::Error> {
         input.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for Entry {
-    type Value = Listed;
+    type Value = Read;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an object like {\"ip\": \"192.0.2.1\", \"port\": 4789}")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read, A::Error> {
         let mut parts = Parts::default();
         while let Some(key) = map.next_key_seed(KeyOfEntry)? {
             parts.read(key, &mut map)?;
         }
-        parts.finish(self.0).map_err(A::Error::custom)
+        let ignored = parts.ignored.take();
+        parts.finish(self.0).map(|listed| Read { listed, ignored }).map_err(A::Error::custom)
     }
 }
 
@@ -64,7 +72,10 @@ impl Parts {
             Key::DhcpProxy => {
                 self.dhcp_proxy = Some(map.next_value_seed(Text { key: "dhcp-proxy", read: mac })?);
             }
-            Key::Other => drop(map.next_value::<IgnoredAny>()?),
+            Key::Other(name) => {
+                self.ignored.get_or_insert(name);
+                map.next_value::<IgnoredAny>()?;
+            }
         }
         Ok(())
     }
@@ -89,7 +100,7 @@ enum Key {
     Ndp,
     Vlan,
     DhcpProxy,
-    Other,
+    Other(String),
 }
 
 struct KeyOfEntry;
@@ -117,7 +128,7 @@ impl Visitor<'_> for KeyOfEntry {
             "ndp" => Key::Ndp,
             "vlan" => Key::Vlan,
             "dhcp-proxy" => Key::DhcpProxy,
-            _ => Key::Other,
+            other => Key::Other(other.to_owned()),
         })
     }
 }

@@ -10,6 +10,7 @@ mod value;
 
 use std::fmt;
 
+use overlay_core::types::MacAddr;
 use serde::de::DeserializeSeed;
 
 use super::table::{Shadowed, Table};
@@ -50,6 +51,8 @@ pub struct Notes {
     pub trailing: Option<Place>,
     /// An inner address of two MAC addresses, the first of those.
     pub shadowed: Option<Shadowed>,
+    /// The first key of an entry that means nothing, as in illumos, and may be a slip of the hand.
+    pub ignored: Option<(MacAddr, String)>,
 }
 
 /// Reads a file's content.
@@ -70,10 +73,11 @@ pub fn parse_with_notes(bytes: &[u8]) -> Result<(Table, Notes), LoadError> {
         return Err(LoadError { place, reason: "the file is empty".to_owned() });
     }
     let mut input = serde_json::Deserializer::from_slice(bytes);
-    let draft = Document.deserialize(&mut input)?;
+    let mut draft = Document.deserialize(&mut input)?;
     let trailing = input.end().err().map(|error| Place::of(&error));
+    let ignored = draft.ignored.take();
     let (table, shadowed) = draft.finish();
-    Ok((table, Notes { trailing, shadowed }))
+    Ok((table, Notes { trailing, shadowed, ignored }))
 }
 
 impl Place {

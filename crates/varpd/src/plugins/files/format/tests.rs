@@ -89,7 +89,8 @@ fn lists_vlans_and_broadcasts_are_read() {
 fn oddities_that_illumos_takes_are_taken() {
     let (table, notes) = good("oddities");
     let shadowed = Some(Shadowed { ip: ip("10.8.0.1"), mac: mac(1) });
-    assert_eq!(notes, Notes { trailing: Some(Place { line: 7, column: 1 }), shadowed });
+    let (trailing, ignored) = (Some(Place { line: 7, column: 1 }), Some((mac(2), "owner".to_owned())));
+    assert_eq!(notes, Notes { trailing, shadowed, ignored });
     assert_eq!(target(&table, mac(1)), ends(&["192.0.2.11:4789"]), "the last of two counts");
     assert_eq!(table.resolve(ip("10.8.0.66"), None), None, "the first of two is gone");
     assert_eq!(table.resolve(ip("10.8.0.1"), None), Some(mac(2)), "the first in the file has it");

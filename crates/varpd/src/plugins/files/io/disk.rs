@@ -130,7 +130,10 @@ impl Disk {
             tracing::warn!("{path}: {place}: what follows the closing bracket is ignored");
         }
         if let Some(Shadowed { ip, mac }) = notes.shadowed {
-            tracing::warn!("{path}: entry {mac}: {ip} belongs to an earlier entry too, which has it");
+            tracing::warn!("{path}: entry {mac}: {ip} stands in an earlier entry too, and is that one's");
+        }
+        if let Some((mac, key)) = &notes.ignored {
+            tracing::warn!("{path}: entry {mac}: key {key:?} means nothing here and is passed over");
         }
     }
 }
