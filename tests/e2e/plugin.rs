@@ -181,7 +181,8 @@ fn a_program_that_others_can_write_to_is_refused() {
     let shown = host.dladm_ok(&["show-search", "-p", "-o", "plugin,property"]);
     assert!(shown.contains("example:example/table\n") && !shown.contains("loose"), "{shown}");
     let log = host.running(Daemon::Varpd).log();
-    let reason = "can be written to by others than root ('chmod go-w' it)";
+    let reason =
+        "can be written to by others than root (keep plugins where only root can write, or 'chmod go-w' it)";
     let line = format!("{} is no search plugin: {} {reason}", loose.display(), loose.display());
     assert!(log.contains(&line), "{log}");
     let refusal = host.create_searched_refused("demo0", "127.0.0.1", "loose", &["-p", "loose/table=/t"]);

@@ -28,7 +28,7 @@ pub(crate) enum Distrust {
         owner: u32,
     },
     /// Others can write to it.
-    #[error("{} can be written to by others than root (move the plugin to a directory that only root can write to, or 'chmod go-w' what is meant to be root's alone)", path.display())]
+    #[error("{} can be written to by others than root (keep plugins where only root can write, or 'chmod go-w' it)", path.display())]
     Writable {
         /// The path.
         path: PathBuf,
