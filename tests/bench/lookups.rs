@@ -373,20 +373,8 @@ fn write(file: &Path, at: u8) {
 }
 
 fn furnish(host: &Host, end: u8, file: &Path) {
-    let properties = format!("vxlan/listen_ip={},files/config={}", underlay_v4(end), file.display());
-    let vnetid = VNETID.to_string();
-    host.dladm_ok(&[
-        "create-overlay",
-        "-e",
-        "vxlan",
-        "-s",
-        "files",
-        "-v",
-        &vnetid,
-        "-p",
-        &properties,
-        "demo0",
-    ]);
+    let config = format!("files/config={}", file.display());
+    host.create_searched("demo0", VNETID, underlay_v4(end), "files", &["-p", &config]);
     let (own, other) = if end == 1 { (0, 1) } else { (1, 0) };
     host.create_vnic("foo0", "demo0", &["-m", ENDS[own]]);
     host.net.address("foo0", own as u8 + 1);

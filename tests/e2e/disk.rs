@@ -68,19 +68,8 @@ impl Stand {
         peer.net.address("vx0", 2);
         let config = disk.path().join("table.json");
         fs::write(&config, "{}").expect("written");
-        let properties = format!("vxlan/listen_ip={},files/config={}", underlay_v4(1), config.display());
-        host.dladm_ok(&[
-            "create-overlay",
-            "-e",
-            "vxlan",
-            "-s",
-            "files",
-            "-v",
-            "24",
-            "-p",
-            &properties,
-            "table0",
-        ]);
+        let config = format!("files/config={}", config.display());
+        host.create_searched("table0", 24, underlay_v4(1), "files", &["-p", &config]);
         host.dladm_ok(&["modify-overlay", "-s", "2:8:20:0:0:1=10.0.0.2:4789", "table0"]);
         host.create_overlay("other0", 25, underlay_v4(1), underlay_v4(2), &[]);
         let transfer = Transfer::start(&host.net, &peer.net, inner_v4(2));

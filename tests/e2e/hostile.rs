@@ -32,19 +32,8 @@ impl Stand {
         let host = &scene.host;
         let config = host.paths().run.join("table.json");
         std::fs::write(&config, "{}").expect("written");
-        let properties = format!("vxlan/listen_ip={},files/config={}", underlay_v4(1), config.display());
-        host.dladm_ok(&[
-            "create-overlay",
-            "-e",
-            "vxlan",
-            "-s",
-            "files",
-            "-v",
-            "24",
-            "-p",
-            &properties,
-            "table0",
-        ]);
+        let config = format!("files/config={}", config.display());
+        host.create_searched("table0", 24, underlay_v4(1), "files", &["-p", &config]);
         host.create_vnic("bar0", "table0", &[]);
         host.net.run(&["sysctl", "-q", "-w", "net.ipv6.conf.bar0.disable_ipv6=1"]).ok();
         host.net.ip(&["link", "set", "bar0", "up"]);
