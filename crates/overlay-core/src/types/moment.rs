@@ -1,5 +1,3 @@
-use std::fmt;
-
 /// A point in time: milliseconds since a beginning that only the owner of the clock knows. Pure code is given one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(pub u64);
@@ -14,12 +12,6 @@ impl Moment {
     /// Milliseconds from an earlier moment to this one; 0 when it is not earlier.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
-    }
-}
-
-impl fmt::Display for Moment {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} ms", self.0)
     }
 }
 
