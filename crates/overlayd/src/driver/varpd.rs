@@ -43,8 +43,6 @@ impl<E: Engine> Driver<E> {
         if news {
             // Much may have changed since an earlier connection said what is known.
             self.engine.learn(vec![Answer { link, about: About::All, verdict: Verdict::Doubtful }]);
-        }
-        if news {
             // What waits was asked of nobody, or of one who has gone.
             self.unasked.insert(link);
             tracing::info!("overlay {name} is associated with varpd instance {instance}");
