@@ -215,7 +215,7 @@ fn frames_of_any_size_may_be_injected_anywhere() {
 fn targets_that_cannot_be_and_pages_that_are_not_are_refused_or_empty() {
     let stand = Stand::new();
     let mut client = client(stand.scene.host.paths());
-    for page in [1, 159, 160, 1000, u32::MAX] {
+    for page in [1, 191, 192, 1000, u32::MAX] {
         let request = Request::Targets { overlay: name("table0"), page };
         match client.call(request).expect("a page") {
             Response::Targets(TargetPage { targets, next }) => {

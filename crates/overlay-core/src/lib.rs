@@ -12,6 +12,7 @@ pub mod device;
 pub mod encap;
 pub mod engine;
 pub mod lookup;
+pub mod memory;
 pub mod netlink;
 pub mod offload;
 pub mod property;

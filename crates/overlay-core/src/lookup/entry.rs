@@ -18,6 +18,8 @@
 //! ```
 //! Known and Checking serve. What a lookup cannot say changes nothing that serves, and no lookup changes what is Fixed.
 
+use zerocopy::FromZeros;
+
 use super::Ends;
 use crate::types::Moment;
 
@@ -48,7 +50,8 @@ pub(super) enum State {
 }
 
 /// Why a frame is not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromZeros)]
+#[repr(u8)]
 pub enum Refusal {
     /// Nobody has its address.
     Absent,

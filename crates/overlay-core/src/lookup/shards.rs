@@ -1,134 +1,111 @@
 //! Entries by address, in parts with a lock each, so that workers that look up do not meet.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::entry::State;
-use super::waiting::Asked;
-use crate::types::{MacAddr, Moment};
+use super::shard::Shard;
+use crate::types::MacAddr;
 
-/// Parts of a table. Not a power of two: a million entries then fill maps of 8,192 places well.
-pub(super) const SHARDS: usize = 160;
+/// Parts of a table: as many as let a million entries fill parts of one large page each well.
+const SHARDS: usize = 48;
 
-/// An entry of the table.
-pub(super) struct Entry<T> {
-    pub(super) state: State,
-    /// Who has asked, and the frames that wait; only while the lookup side is asked.
-    pub(super) asked: Option<Box<Asked<T>>>,
-    /// When a frame last needed it, in milliseconds.
-    used: AtomicU64,
+/// Pieces in which a part is shown.
+const PIECES: usize = 4;
+
+/// An address, and where it belongs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub(super) mac: MacAddr,
+    pub(super) hash: u64,
+    pub(super) secret: Secret,
 }
 
-impl<T> Entry<T> {
-    pub(super) const fn new(state: State, now: Moment) -> Self {
-        Self { state, asked: None, used: AtomicU64::new(now.0) }
-    }
+/// What places depend on beside addresses: guests choose addresses, and must not choose their places.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Secret(u64);
 
-    /// A frame needs it. Written only when the time has moved: other workers read it too.
-    pub(super) fn touch(&self, now: Moment) {
-        if self.used.load(Ordering::Relaxed) < now.0 {
-            self.used.store(now.0, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn used(&self) -> Moment {
-        Moment(self.used.load(Ordering::Relaxed))
+impl Secret {
+    /// Multiplies the octets with the secret and folds both halves of the product.
+    pub(super) fn key(self, mac: MacAddr) -> Key {
+        let [a, b, c, d, e, f] = mac.0;
+        let mixed = (u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) ^ self.0) | 1 << 63;
+        let product = u128::from(mixed) * u128::from(self.0 | 1);
+        Key { mac, hash: (product as u64) ^ (product >> 64) as u64, secret: self }
     }
 }
 
-pub(super) type Shard<T> = HashMap<MacAddr, Entry<T>, MacHash>;
+impl Key {
+    /// Its part; the place in it is taken from the lowest bits.
+    const fn part(&self) -> usize {
+        (((self.hash >> 32) * SHARDS as u64) >> 32) as usize
+    }
+
+    const fn piece(&self) -> usize {
+        (self.hash >> 24) as usize % PIECES
+    }
+}
 
 /// The parts of one table.
 pub(super) struct Shards<T> {
-    parts: Box<[RwLock<Shard<T>>]>,
-    hash: MacHash,
+    parts: Box<[Part<T>]>,
+    secret: Secret,
 }
+
+/// A part in a line of the cache of its own: the locks of two parts are nothing to each other.
+#[repr(align(64))]
+struct Part<T>(RwLock<Shard<T>>);
+const _: () = assert!(size_of::<Part<()>>() == 64);
 
 impl<T> Default for Shards<T> {
     fn default() -> Self {
-        let hash = MacHash::default();
-        let parts = (0..SHARDS).map(|_| RwLock::new(HashMap::with_hasher(hash.clone())));
-        Self { parts: parts.collect(), hash }
+        let parts = (0..SHARDS).map(|_| Part(RwLock::new(Shard::default())));
+        Self { parts: parts.collect(), secret: Secret(RandomState::new().hash_one(0u8)) }
     }
 }
 
-// A panic between two changes of an entry cannot happen: each change is one assignment.
+// A panic between two changes of an entry cannot happen: nothing that is called under a lock of these panics.
 impl<T> Shards<T> {
-    pub(super) fn read(&self, mac: MacAddr) -> RwLockReadGuard<'_, Shard<T>> {
-        self.parts[self.part(mac)].read().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn key(&self, mac: MacAddr) -> Key {
+        self.secret.key(mac)
     }
 
-    pub(super) fn write(&self, mac: MacAddr) -> RwLockWriteGuard<'_, Shard<T>> {
-        self.parts[self.part(mac)].write().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn read(&self, key: Key) -> RwLockReadGuard<'_, Shard<T>> {
+        self.parts[key.part()].read()
+    }
+
+    pub(super) fn write(&self, key: Key) -> RwLockWriteGuard<'_, Shard<T>> {
+        self.parts[key.part()].0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One part after the other.
     pub(super) fn each(&self) -> impl Iterator<Item = RwLockReadGuard<'_, Shard<T>>> {
-        self.parts.iter().map(|part| part.read().unwrap_or_else(PoisonError::into_inner))
+        self.parts.iter().map(Part::read)
     }
 
-    /// A part by its number.
-    pub(super) fn nth(&self, number: usize) -> Option<RwLockReadGuard<'_, Shard<T>>> {
-        self.parts.get(number).map(|part| part.read().unwrap_or_else(PoisonError::into_inner))
+    /// The part in which piece `number` is, and whether an address belongs to that piece; none when there are not so many.
+    pub(super) fn piece(
+        &self,
+        number: usize,
+    ) -> Option<(RwLockReadGuard<'_, Shard<T>>, impl Fn(MacAddr) -> bool + use<T>)> {
+        let secret = self.secret;
+        let belongs = move |mac| secret.key(mac).piece() == number % PIECES;
+        self.parts.get(number / PIECES).map(|part| (part.read(), belongs))
     }
 
-    /// Takes out everything.
-    pub(super) fn drain(&mut self) -> Vec<Entry<T>> {
-        let parts = self.parts.iter_mut().map(|part| part.get_mut().unwrap_or_else(PoisonError::into_inner));
-        parts.flat_map(|part| part.drain().map(|(_, entry)| entry)).collect()
+    /// The piece behind another, where there is one.
+    pub(super) fn piece_behind(number: u32) -> Option<u32> {
+        number.checked_add(1).filter(|next| (*next as usize) < SHARDS * PIECES)
     }
 
-    fn part(&self, mac: MacAddr) -> usize {
-        // The map takes the lowest bits and the highest seven; these are from between.
-        (self.hash.hash_one(mac) >> 24) as u32 as usize % SHARDS
-    }
-}
-
-/// A hash of addresses with a secret: guests choose addresses, and must not choose their places.
-#[derive(Debug, Clone)]
-pub(super) struct MacHash {
-    secret: u64,
-}
-
-impl Default for MacHash {
-    fn default() -> Self {
-        Self { secret: RandomState::new().hash_one(0u8) }
+    /// Takes the parts out, for the end.
+    pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Shard<T>> {
+        self.parts.iter_mut().map(|part| part.0.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl BuildHasher for MacHash {
-    type Hasher = Folded;
-
-    fn build_hasher(&self) -> Folded {
-        Folded { secret: self.secret, hash: 0 }
-    }
-}
-
-/// Multiplies the octets with the secret and folds both halves of the product.
-pub(super) struct Folded {
-    secret: u64,
-    hash: u64,
-}
-
-impl Hasher for Folded {
-    fn write(&mut self, octets: &[u8]) {
-        for piece in octets.chunks(8) {
-            let mut word = [0; 8];
-            word[..piece.len()].copy_from_slice(piece);
-            let mixed = (self.hash ^ u64::from_le_bytes(word) ^ self.secret) | 1 << 63;
-            let product = u128::from(mixed) * u128::from(self.secret | 1);
-            self.hash = (product as u64) ^ (product >> 64) as u64;
-        }
-    }
-
-    fn write_usize(&mut self, _: usize) {
-        // The length of an address is always the same.
-    }
-
-    fn finish(&self) -> u64 {
-        self.hash
+impl<T> Part<T> {
+    fn read(&self) -> RwLockReadGuard<'_, Shard<T>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -139,11 +116,13 @@ mod tests {
     #[test]
     fn addresses_in_a_row_are_spread_over_the_parts() {
         let shards = Shards::<()>::default();
-        let mut counts = [0; SHARDS];
-        for number in 0u32..160_000 {
+        let mut counts = [[0; PIECES]; SHARDS];
+        for number in 0u32..192_000 {
             let [_, a, b, c] = number.to_be_bytes();
-            counts[shards.part(MacAddr([2, 8, 0x20, a, b, c]))] += 1;
+            let key = shards.key(MacAddr([2, 8, 0x20, a, b, c]));
+            counts[key.part()][key.piece()] += 1;
         }
+        let counts = counts.as_flattened();
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         assert!(*least > 700 && *most < 1300, "{least} to {most}");
     }

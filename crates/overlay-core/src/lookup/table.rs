@@ -1,4 +1,3 @@
-use std::collections::hash_map::Entry as Place;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -6,7 +5,8 @@ use super::census::{Census, Class, share};
 use super::entry::{Action, Event, Fate, Refusal, State, Timing, on_event};
 use super::frames::Frames;
 use super::room::Room;
-use super::shards::{Entry, Shard, Shards};
+use super::shard::Shard;
+use super::shards::{Key, Shards};
 use super::slow::{Seen, Slow};
 use super::waiting::Asked;
 use super::{About, Asker, Desk, Ends, Question, Released, Verdict};
@@ -62,10 +62,11 @@ impl<T> TargetTable<T> {
 
     /// What becomes of a frame to `mac`; [`Fate::Wait`] says that [`Self::wait`] is to be called. Allocates nothing.
     pub fn look(&self, mac: MacAddr, now: Moment) -> Fate {
-        let shard = self.shards.read(mac);
-        let Some(entry) = shard.get(&mac) else { return Fate::Wait };
+        let key = self.shards.key(mac);
+        let shard = self.shards.read(key);
+        let Some(entry) = shard.get(key) else { return Fate::Wait };
         entry.touch(now);
-        entry.state.serve(now).unwrap_or(Fate::Wait)
+        entry.state().and_then(|state| state.serve(now)).unwrap_or(Fate::Wait)
     }
 
     /// Takes a frame of so many octets to `mac` for which [`Self::look`] has no answer. It waits where this says so, and
@@ -90,30 +91,30 @@ impl<T> TargetTable<T> {
         now: Moment,
         (octets, make): (usize, impl FnOnce() -> T),
     ) -> Fate {
-        let mut shard = self.shards.write(mac);
-        let state = shard.get(&mac).map(|entry| entry.state.clone());
+        let key = self.shards.key(mac);
+        let mut shard = self.shards.write(key);
+        let state = shard.get(key).and_then(|entry| entry.state());
         if let Some(fate) = state.as_ref().and_then(|state| state.serve(now)) {
             return fate;
         }
         if !self.may_ask(state.as_ref()) {
-            return self.go_without(&mut shard, mac, now);
+            return self.go_without(&mut shard, key, now);
         }
         let (Some(next), action) = on_event(state, Event::Frame, now, &self.slow.timing()) else {
             return Fate::Lose(Refusal::Full);
         };
-        let entry = self.put(&mut shard, mac, next, now);
-        entry.touch(now);
+        let (fate, awaited) = (next.fate(), next.awaited());
+        self.put(&mut shard, key, next, now);
+        shard.touch(key, now);
         if action == Some(Action::Ask) {
-            entry.asked = Some(Box::new(Asked::new(asker)));
-            self.ask(mac, asker, &entry.state);
+            shard.asked(key, || Asked::new(asker));
+            self.ask(mac, asker, awaited);
         }
-        match entry.state.fate() {
-            Fate::Wait => {
-                let asked = entry.asked.get_or_insert_with(|| Box::new(Asked::new(asker)));
-                if asked.park(&self.room, octets, make) { Fate::Wait } else { Fate::Lose(Refusal::Full) }
-            }
-            fate => fate,
+        if fate != Fate::Wait {
+            return fate;
         }
+        let asked = shard.asked(key, || Asked::new(asker));
+        if asked.park(&self.room, octets, make) { Fate::Wait } else { Fate::Lose(Refusal::Full) }
     }
 
     /// Whether an address in this state is being asked for, or may be.
@@ -125,38 +126,32 @@ impl<T> TargetTable<T> {
     }
 
     /// Too much is asked. What serves goes on serving, and is not looked at again at once.
-    fn go_without(&self, shard: &mut Shard<T>, mac: MacAddr, now: Moment) -> Fate {
-        match shard.get_mut(&mac) {
-            Some(entry) if entry.state.class() == Class::Serving => {
-                entry.state.put_off(now, &self.slow.timing());
-                entry.state.fate()
+    fn go_without(&self, shard: &mut Shard<T>, key: Key, now: Moment) -> Fate {
+        match shard.get(key).and_then(|entry| entry.state()) {
+            Some(mut state) if state.class() == Class::Serving => {
+                state.put_off(now, &self.slow.timing());
+                let fate = state.fate();
+                shard.put(key, state, now);
+                fate
             }
             _ => Fate::Lose(Refusal::Full),
         }
     }
 
     /// Gives an entry its state, or makes one.
-    fn put<'a>(&self, shard: &'a mut Shard<T>, mac: MacAddr, state: State, now: Moment) -> &'a mut Entry<T> {
+    fn put(&self, shard: &mut Shard<T>, key: Key, state: State, now: Moment) {
         let class = state.class();
-        let (before, entry) = match shard.entry(mac) {
-            Place::Occupied(place) => {
-                let entry = place.into_mut();
-                let before = entry.state.class();
-                entry.state = state;
-                (Some(before), entry)
-            }
-            Place::Vacant(place) => (None, place.insert(Entry::new(state, now))),
-        };
+        let before = shard.put(key, state, now);
         if before != Some(class) {
             self.census.moved(before, Some(class));
-            self.slow.note_use(class, mac, entry.used());
+            let used = shard.get(key).map_or(now, |entry| entry.used());
+            self.slow.note_use(class, key.mac, used);
         }
-        entry
     }
 
-    fn ask(&self, mac: MacAddr, asker: Asker, state: &State) {
+    fn ask(&self, mac: MacAddr, asker: Asker, until: Option<Moment>) {
         self.unanswered.fetch_add(1, Ordering::Relaxed);
-        if let Some(until) = state.awaited() {
+        if let Some(until) = until {
             self.slow.note_deadline(mac, until);
         }
         self.desk.ask(self.question(mac, asker));
@@ -193,7 +188,8 @@ impl<T> TargetTable<T> {
 
     /// Removes an entry; whether there was one that could be. One in which frames wait stays until it has its answer.
     pub fn remove(&self, mac: MacAddr, now: Moment, out: &mut dyn FnMut(Released<T>)) -> bool {
-        let there = || self.shards.read(mac).contains_key(&mac);
+        let key = self.shards.key(mac);
+        let there = || self.shards.read(key).get(key).is_some();
         let before = there();
         self.apply(mac, Event::Remove, now, out);
         self.keep_house(out);
@@ -238,8 +234,7 @@ impl<T> TargetTable<T> {
     pub fn outstanding(&self) -> Vec<Question> {
         let mut questions = Vec::new();
         for shard in self.shards.each() {
-            let asked = shard.iter().filter_map(|(mac, entry)| Some((*mac, entry.asked.as_ref()?.asker)));
-            questions.extend(asked.map(|(mac, asker)| self.question(mac, asker)));
+            questions.extend(shard.askers().map(|(mac, asked)| self.question(mac, asked.asker)));
         }
         questions.extend(self.frames.outstanding(self.link));
         questions
@@ -257,11 +252,12 @@ impl<T> TargetTable<T> {
 
     /// A page of the entries; each that is there throughout is on exactly one.
     pub fn page(&self, number: u32, now: Moment) -> TargetPage {
-        let shard = self.shards.nth(number as usize);
-        let targets =
-            shard.iter().flat_map(|shard| shard.iter()).map(|(mac, entry)| info(*mac, &entry.state, now));
-        let next = self.shards.nth(number as usize + 1).map(|_| number + 1);
-        TargetPage { targets: targets.collect(), next }
+        let Some((shard, belongs)) = self.shards.piece(number as usize) else {
+            return TargetPage { targets: Vec::new(), next: None };
+        };
+        let entries = shard.iter().filter(|entry| belongs(entry.mac()));
+        let targets = entries.filter_map(|entry| Some(info(entry.mac(), &entry.state()?, now))).collect();
+        TargetPage { targets, next: Shards::<T>::piece_behind(number) }
     }
 
     fn apply_where(
@@ -271,31 +267,39 @@ impl<T> TargetTable<T> {
         now: Moment,
         out: &mut dyn FnMut(Released<T>),
     ) {
-        let macs = self.shards.each().flat_map(|shard| shard.keys().copied().collect::<Vec<_>>());
+        let macs =
+            self.shards.each().flat_map(|shard| shard.iter().map(|entry| entry.mac()).collect::<Vec<_>>());
         for mac in macs.filter(|mac| wanted(*mac)) {
             self.apply(mac, event.clone(), now, out);
         }
     }
 
     fn apply(&self, mac: MacAddr, event: Event, now: Moment, out: &mut dyn FnMut(Released<T>)) {
-        let mut shard = self.shards.write(mac);
-        let state = shard.get(&mac).map(|entry| entry.state.clone());
+        let key = self.shards.key(mac);
+        let mut shard = self.shards.write(key);
+        let state = shard.get(key).and_then(|entry| entry.state());
         let (next, action) = on_event(state, event, now, &self.slow.timing());
-        let Some(next) = next else { return self.end(&mut shard, mac, out) };
-        let entry = self.put(&mut shard, mac, next, now);
-        if entry.state.awaited().is_none() {
-            self.settle(entry, action, out);
+        let Some(next) = next else { return self.end(&mut shard, key, out) };
+        let (fate, awaited) = (next.fate(), next.awaited());
+        self.put(&mut shard, key, next, now);
+        if awaited.is_none() {
+            self.settle(shard.take_asked(key), (&fate, action), out);
         }
     }
 
     /// Ends a question: nobody waits for its answer any more, and what has waited comes out.
-    fn settle(&self, entry: &mut Entry<T>, action: Option<Action>, out: &mut dyn FnMut(Released<T>)) {
-        let Some(mut asked) = entry.asked.take() else { return };
+    fn settle(
+        &self,
+        asked: Option<Box<Asked<T>>>,
+        (fate, action): (&Fate, Option<Action>),
+        out: &mut dyn FnMut(Released<T>),
+    ) {
+        let Some(mut asked) = asked else { return };
         self.unanswered.fetch_sub(1, Ordering::Relaxed);
         self.desk.settle();
         for item in asked.leave(&self.room) {
-            match (action, entry.state.fate()) {
-                (Some(Action::Release), Fate::Send(ends)) => out(Released::Go(item, ends)),
+            match (action, fate) {
+                (Some(Action::Release), Fate::Send(ends)) => out(Released::Go(item, ends.clone())),
                 (Some(Action::Lose(why)), _) => out(Released::Lose(item, why)),
                 _ => out(Released::Lose(item, Refusal::Full)),
             }
@@ -313,35 +317,38 @@ impl<T> TargetTable<T> {
     fn make_room(&self, mut patience: usize, out: &mut dyn FnMut(Released<T>)) {
         while let Some(class) = self.census.surplus(self.slow.maximum()) {
             let Some(mac) = self.slow.least_used(class, &mut patience, |mac| self.seen(mac)) else { return };
-            let mut shard = self.shards.write(mac);
+            let key = self.shards.key(mac);
+            let mut shard = self.shards.write(key);
             // It may have become another one since.
-            match shard.get(&mac) {
-                Some(entry) if entry.state.class() == class => self.end(&mut shard, mac, out),
-                Some(entry) => self.slow.note_use(entry.state.class(), mac, entry.used()),
+            match shard.get(key).map(|entry| (entry.class, entry.used())) {
+                Some((found, _)) if found == class => self.end(&mut shard, key, out),
+                Some((found, used)) => self.slow.note_use(found, mac, used),
                 None => {}
             }
         }
     }
 
     fn seen(&self, mac: MacAddr) -> Option<Seen> {
-        let shard = self.shards.read(mac);
-        let entry = shard.get(&mac)?;
-        Some(Seen { class: entry.state.class(), used: entry.used(), awaited: entry.state.awaited() })
+        let key = self.shards.key(mac);
+        let shard = self.shards.read(key);
+        let entry = shard.get(key)?;
+        Some(Seen { class: entry.class, used: entry.used(), awaited: entry.state()?.awaited() })
     }
 
     /// Takes an entry out, with whatever waits there.
-    fn end(&self, shard: &mut Shard<T>, mac: MacAddr, out: &mut dyn FnMut(Released<T>)) {
-        let Some(mut entry) = shard.remove(&mac) else { return };
-        self.census.moved(Some(entry.state.class()), None);
-        self.settle(&mut entry, Some(Action::Lose(Refusal::Full)), out);
+    fn end(&self, shard: &mut Shard<T>, key: Key, out: &mut dyn FnMut(Released<T>)) {
+        let Some((class, asked)) = shard.remove(key) else { return };
+        self.census.moved(Some(class), None);
+        self.settle(asked, (&Fate::Wait, Some(Action::Lose(Refusal::Full))), out);
     }
 }
 
 /// What waited gives back its room.
 impl<T> Drop for TargetTable<T> {
     fn drop(&mut self) {
-        for mut entry in self.shards.drain() {
-            self.settle(&mut entry, None, &mut |_| ());
+        let asked: Vec<_> = self.shards.each_mut().flat_map(|shard| shard.take_all_asked()).collect();
+        for asked in asked {
+            self.settle(Some(asked), (&Fate::Wait, None), &mut |_| ());
         }
         self.frames.expire((&self.desk, &self.room), Moment(u64::MAX), &mut |_| ());
     }

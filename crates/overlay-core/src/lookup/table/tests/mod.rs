@@ -95,9 +95,13 @@ impl Bench {
     }
 
     fn entries(&self) -> BTreeMap<MacAddr, TargetInfo> {
-        let pages =
-            (0u32..).map_while(|number| self.table.shards.nth(number as usize).is_some().then_some(number));
-        let all: Vec<_> = pages.flat_map(|number| self.table.page(number, Moment(0)).targets).collect();
+        let mut all = Vec::new();
+        let mut next = Some(0);
+        while let Some(number) = next {
+            let page = self.table.page(number, Moment(0));
+            all.extend(page.targets);
+            next = page.next;
+        }
         assert_eq!(all.len(), self.table.len());
         all.into_iter().map(|info| (info.mac.unwrap(), info)).collect()
     }
@@ -301,9 +305,4 @@ fn a_table_that_ends_gives_back_what_waited() {
     drop(bench.table);
     assert!(!bench.desk.is_asking());
     assert!(bench.desk.reserve(64 * 1024 * 1024), "all room is there again");
-}
-
-#[test]
-fn an_entry_of_a_large_table_has_its_bounds() {
-    assert!(size_of::<(MacAddr, Entry<u32>)>() <= 88, "{}", size_of::<(MacAddr, Entry<u32>)>());
 }
