@@ -163,8 +163,16 @@ impl TapSpec {
 
 /// The VNIC's device in a namespace, whatever its name has become.
 fn find(place: &Namespace, spec: &TapSpec) -> Result<Option<netlink::Device>, TapError> {
-    let devices = place.within(|| Netlink::open()?.devices())??;
-    Ok(devices.into_iter().find(|device| spec.is(device)))
+    let look = || {
+        let mut netlink = Netlink::open()?;
+        // It mostly has its name still, and asking for that costs the same among thousands of devices.
+        let named = netlink.device(spec.name.as_str())?.filter(|device| spec.is(device));
+        match named {
+            Some(device) => Ok(Some(device)),
+            None => Ok(netlink.devices()?.into_iter().find(|device| spec.is(device))),
+        }
+    };
+    place.within(look)?
 }
 
 fn take_over(place: &Namespace, spec: &TapSpec, device: &netlink::Device) -> Result<TapDevice, TapError> {

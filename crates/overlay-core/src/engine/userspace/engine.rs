@@ -37,7 +37,7 @@ pub(super) struct Member {
     pub(super) listen: SocketAddr,
     counters: Arc<OverlayCounters>,
     pub(super) targets: Arc<TargetTable<Waiting>>,
-    /// As it was published last.
+    /// As it was published last; none when it has changed since.
     pub(super) current: Option<Arc<Overlay<TapDevice>>>,
     ports: BTreeMap<LinkId, Device>,
     started: bool,
@@ -80,13 +80,17 @@ impl UserspaceEngine {
         Ok(Self { kit, workers, clock, desk, attention, overlays, muxes, last_token: 0 })
     }
 
-    fn publish(&mut self) {
+    /// Gives the workers a new table, in which all but the overlay that has changed is as it was: a host may have thousands.
+    fn publish(&mut self, changed: LinkId) {
+        if let Some(member) = self.overlays.get_mut(&changed) {
+            member.current = None;
+        }
         let mut sources = HashMap::new();
         let mut overlays = HashMap::new();
         let mut sharing: BTreeMap<SocketAddr, Vec<_>> = BTreeMap::new();
         for (link, member) in &mut self.overlays {
             let mux = member.started.then(|| self.muxes.get(&member.listen)).flatten();
-            let overlay = Arc::new(member.overlay());
+            let overlay = member.current.take().unwrap_or_else(|| Arc::new(member.overlay()));
             member.current = Some(Arc::clone(&overlay));
             let way = Way { overlay: Arc::clone(&overlay), mux: mux.map(|mux| Arc::clone(&mux.what)) };
             overlays.insert(*link, way);
@@ -198,7 +202,7 @@ impl Engine for UserspaceEngine {
         });
         member.settings = spec.settings.clone();
         member.show_carrier();
-        self.publish();
+        self.publish(link);
         self.tune(link, spec);
     }
 
@@ -219,13 +223,13 @@ impl Engine for UserspaceEngine {
             member.started = true;
             member.show_carrier();
         }
-        self.publish();
+        self.publish(link);
         Ok(())
     }
 
     fn stop(&mut self, link: LinkId) {
         self.leave(link);
-        self.publish();
+        self.publish(link);
     }
 
     fn is_started(&self, link: LinkId) -> bool {
@@ -239,7 +243,7 @@ impl Engine for UserspaceEngine {
     fn remove_overlay(&mut self, link: LinkId) {
         self.leave(link);
         let gone = self.overlays.remove(&link);
-        self.publish();
+        self.publish(link);
         // Here and not in a worker: a large target table takes its time to end.
         drop(gone);
     }
@@ -254,7 +258,7 @@ impl Engine for UserspaceEngine {
             member.ports.insert(spec.link, Device { name: spec.name.clone(), port });
             member.show_carrier();
         }
-        self.publish();
+        self.publish(over);
         Ok(())
     }
 
@@ -263,7 +267,7 @@ impl Engine for UserspaceEngine {
         let Some(Device { name, port }) = member.ports.remove(&link) else { return Ok(()) };
         let device = port.what.device();
         self.workers.forget(port.worker, device.as_fd());
-        self.publish();
+        self.publish(over);
         // The device ends with the last descriptor, which is dropped with `port` at the end.
         match device.give_up() {
             Err(error) if error.raw_os_error() != Some(libc::EBADFD) => {
