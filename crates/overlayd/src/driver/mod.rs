@@ -40,6 +40,8 @@ pub(crate) struct Driver<E> {
     varpd: Option<ConnectionId>,
     /// Overlays of which varpd has not been asked everything that waits.
     unasked: BTreeSet<LinkId>,
+    /// Whether something waits to be mended; kept, because it is asked for all the time and takes a look at every link.
+    ailing: bool,
     events: Vec<(ConnectionId, Event)>,
 }
 
@@ -74,6 +76,15 @@ struct Broken {
 impl<E: Engine> Driver<E> {
     /// Carries out a request of the client `caller`.
     pub(crate) fn call(&mut self, caller: ConnectionId, request: Request) -> Result<Response, ControlError> {
+        let changes = !matches!(request, Request::Answers { .. } | Request::Inject { .. });
+        let outcome = self.carry_out(caller, request);
+        if changes {
+            self.examine();
+        }
+        outcome
+    }
+
+    fn carry_out(&mut self, caller: ConnectionId, request: Request) -> Result<Response, ControlError> {
         match request {
             Request::Encaps => Ok(Response::Plugins(show::encaps())),
             Request::CreateOverlay { name, encap, vnetid, search, properties, temporary } => {

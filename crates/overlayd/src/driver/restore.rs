@@ -23,6 +23,7 @@ impl<E: Engine> Driver<E> {
             deleted,
             varpd: None,
             unasked: BTreeSet::new(),
+            ailing: false,
             events: Vec::new(),
         };
         stored.bad.into_iter().for_each(|bad| driver.note_broken(bad));
@@ -123,14 +124,19 @@ impl<E: Engine> Driver<E> {
 
     /// Whether something waits to be mended: a device or an underlay socket that could not be had.
     pub(crate) fn is_ailing(&self) -> bool {
-        self.unopened().next().is_some() || self.deviceless().next().is_some()
+        self.ailing
+    }
+
+    /// Sees whether something waits to be mended.
+    pub(super) fn examine(&mut self) {
+        self.ailing = self.unopened().next().is_some() || self.deviceless().next().is_some();
     }
 
     /// Tries again what failed for a reason that may have passed.
     pub(crate) fn mend(&mut self) {
         let deviceless: Vec<_> = self.deviceless().collect();
         deviceless.into_iter().for_each(|id| self.try_device(id));
-        let unopened: Vec<_> = self.unopened().collect();
+        let unopened: BTreeSet<_> = self.unopened().collect();
         for id in unopened {
             let outcome = self.engine.start(id).map_err(|error| error.to_string());
             let Some(overlay) = self.overlays.get_mut(&id) else { continue };
@@ -144,6 +150,7 @@ impl<E: Engine> Driver<E> {
             }
             overlay.underlay = outcome.err();
         }
+        self.examine();
     }
 
     /// VNICs that could not have their device, over overlays that are there.
@@ -152,8 +159,9 @@ impl<E: Engine> Driver<E> {
         faulty.filter(|vnic| self.overlays.contains_key(&vnic.record.over)).map(|vnic| vnic.record.id)
     }
 
+    /// Overlays with VNICs and without an underlay socket, once for each VNIC.
     fn unopened(&self) -> impl Iterator<Item = LinkId> {
-        let used = self.overlays.keys().filter(|id| self.vnics_over(**id).next().is_some());
-        used.filter(|id| !self.engine.is_started(**id)).copied()
+        let used = self.vnics.values().map(|vnic| vnic.record.over);
+        used.filter(|id| self.overlays.contains_key(id) && !self.engine.is_started(*id))
     }
 }

@@ -384,8 +384,8 @@ fn an_underlay_that_comes_late_is_mended() {
     bench.call(vnic("foo0", "demo0")).unwrap();
     bench.driver.engine.stop(link);
     bench.driver.engine.refuse_start = true;
-    assert!(bench.driver.is_ailing());
     bench.driver.mend();
+    assert!(bench.driver.is_ailing());
     assert!(bench.degraded().contains("is not on this host"));
     assert_eq!(bench.links()[0].1, LinkState::Down);
     bench.driver.engine.refuse_start = false;
@@ -549,6 +549,7 @@ fn a_device_that_cannot_be_had_is_tried_again() {
     let id = *bench.driver.vnics.keys().next().unwrap();
     bench.driver.engine.refuse_device = true;
     bench.driver.try_device(id);
+    bench.driver.mend();
     assert!(bench.driver.is_ailing() && bench.degraded().contains("VNIC foo0 has no device"));
     bench.driver.engine.refuse_device = false;
     bench.driver.mend();
