@@ -1,4 +1,6 @@
 use super::{Departure, Device, Direction, DropReason, FrameBuf, Inner, Load, Outward, Overlay, Port};
+use crate::lookup::TargetMode;
+use crate::types::MacAddr;
 use crate::wire::{ETHERNET_HEADER, Tag};
 use zerocopy::IntoBytes;
 
@@ -11,6 +13,7 @@ impl<D: Device> Overlay<D> {
         frame: &mut FrameBuf,
         outward: Outward<'_>,
     ) -> Option<Departure> {
+        self.foresee(frame);
         let seen = Inner::sent(frame).map(|inner| (inner.load, inner.fits(self.settings.mtu)));
         let load = seen.map_or(Load { frames: 1, bytes: frame.octets().len() }, |(load, _)| load);
         sender.counters.sent.add(load);
@@ -23,6 +26,14 @@ impl<D: Device> Overlay<D> {
                 self.counters.lose(Direction::Out, reason, load.frames);
                 None
             }
+        }
+    }
+
+    /// Has the frame's entry of the target table fetched. It is needed at the end, and would be waited for there.
+    fn foresee(&self, frame: &FrameBuf) {
+        if let (Some(TargetMode::Dynamic), Some(mac)) = (&self.settings.target, frame.octets().first_chunk())
+        {
+            self.targets.foresee(MacAddr(*mac));
         }
     }
 

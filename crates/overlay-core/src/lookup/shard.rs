@@ -114,6 +114,11 @@ impl<T> Shard<T> {
         slot.class().map(|class| Entry { slot, shard: self, class })
     }
 
+    /// Where its places begin, and the mask of their numbers; nowhere while there are none.
+    pub(super) fn span(&self) -> Option<(*const Slot, usize)> {
+        Some((self.places.as_ptr(), self.places.len().checked_sub(1)?))
+    }
+
     /// The place of an address.
     #[inline]
     fn find(&self, key: Key) -> Option<usize> {
@@ -192,7 +197,7 @@ impl<T> Shard<T> {
 }
 
 /// The place that an address belongs to: the first of a pair, which processors fetch together.
-const fn home(key: Key, mask: usize) -> usize {
+pub(super) const fn home(key: Key, mask: usize) -> usize {
     key.hash as usize & mask & !1
 }
 

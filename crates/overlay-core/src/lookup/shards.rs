@@ -1,9 +1,14 @@
 //! Entries by address, in parts with a lock each, so that workers that look up do not meet.
 
 use std::hash::{BuildHasher, RandomState};
+use std::ops::{Deref, DerefMut};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::shard::Shard;
+use super::shard::{Shard, home};
+use super::slot::Slot;
+use crate::memory::prefetch;
 use crate::types::MacAddr;
 
 /// Parts of a table: as many as let a million entries fill parts of one large page each well.
@@ -52,13 +57,24 @@ pub(super) struct Shards<T> {
 }
 
 /// A part in a line of the cache of its own: the locks of two parts are nothing to each other.
-#[repr(align(64))]
-struct Part<T>(RwLock<Shard<T>>);
-const _: () = assert!(size_of::<Part<()>>() == 64);
+#[repr(C, align(64))]
+struct Part<T> {
+    /// Where its places began when the last writer left, and their mask: only for whoever wants one fetched.
+    start: AtomicPtr<Slot>,
+    mask: AtomicUsize,
+    shard: RwLock<Shard<T>>,
+}
+const _: () = assert!(size_of::<Part<()>>() == 128);
+
+/// A part that is being written.
+pub(super) struct Writing<'a, T> {
+    part: &'a Part<T>,
+    shard: RwLockWriteGuard<'a, Shard<T>>,
+}
 
 impl<T> Default for Shards<T> {
     fn default() -> Self {
-        let parts = (0..SHARDS).map(|_| Part(RwLock::new(Shard::default())));
+        let parts = (0..SHARDS).map(|_| Part::default());
         Self { parts: parts.collect(), secret: Secret(RandomState::new().hash_one(0u8)) }
     }
 }
@@ -73,8 +89,19 @@ impl<T> Shards<T> {
         self.parts[key.part()].read()
     }
 
-    pub(super) fn write(&self, key: Key) -> RwLockWriteGuard<'_, Shard<T>> {
-        self.parts[key.part()].0.write().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn write(&self, key: Key) -> Writing<'_, T> {
+        let part = &self.parts[key.part()];
+        Writing { part, shard: part.shard.write().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    /// Has the place fetched that an address belongs to, without a lock: it will be looked for soon.
+    pub(super) fn foresee(&self, key: Key) {
+        let part = &self.parts[key.part()];
+        let start = part.start.load(Ordering::Relaxed);
+        if !start.is_null() {
+            // Between two changes of a part this may be a place that is no more: then it is fetched in vain.
+            prefetch(start.wrapping_add(home(key, part.mask.load(Ordering::Relaxed))));
+        }
     }
 
     /// One part after the other.
@@ -99,19 +126,55 @@ impl<T> Shards<T> {
 
     /// Takes the parts out, for the end.
     pub(super) fn each_mut(&mut self) -> impl Iterator<Item = &mut Shard<T>> {
-        self.parts.iter_mut().map(|part| part.0.get_mut().unwrap_or_else(PoisonError::into_inner))
+        self.parts.iter_mut().map(|part| part.shard.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<T> Default for Part<T> {
+    fn default() -> Self {
+        let (start, mask) = (AtomicPtr::new(ptr::null_mut()), AtomicUsize::new(0));
+        Self { start, mask, shard: RwLock::new(Shard::default()) }
     }
 }
 
 impl<T> Part<T> {
     fn read(&self) -> RwLockReadGuard<'_, Shard<T>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.shard.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Deref for Writing<'_, T> {
+    type Target = Shard<T>;
+
+    fn deref(&self) -> &Shard<T> {
+        &self.shard
+    }
+}
+
+impl<T> DerefMut for Writing<'_, T> {
+    fn deref_mut(&mut self) -> &mut Shard<T> {
+        &mut self.shard
+    }
+}
+
+/// Leaves word of where the places are, when they have moved.
+impl<T> Drop for Writing<'_, T> {
+    fn drop(&mut self) {
+        let (start, mask) = self.shard.span().unwrap_or((ptr::null(), 0));
+        let Part { start: before, mask: mask_before, .. } = self.part;
+        // Others read these all the time: they are written only when they change.
+        if !ptr::eq(before.load(Ordering::Relaxed), start) || mask_before.load(Ordering::Relaxed) != mask {
+            before.store(start.cast_mut(), Ordering::Relaxed);
+            mask_before.store(mask, Ordering::Relaxed);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::State;
     use super::*;
+    use crate::types::Moment;
 
     #[test]
     fn addresses_in_a_row_are_spread_over_the_parts() {
@@ -125,5 +188,21 @@ mod tests {
         let counts = counts.as_flattened();
         let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
         assert!(*least > 700 && *most < 1300, "{least} to {most}");
+    }
+
+    #[test]
+    fn a_writer_leaves_word_of_where_the_places_are() {
+        let shards = Shards::<()>::default();
+        for number in 0..2000u16 {
+            let [a, b] = number.to_be_bytes();
+            let key = shards.key(MacAddr([2, 0, 0, 0, a, b]));
+            let state = State::Asking { since: Moment(0), until: Moment(0) };
+            shards.write(key).put(key, state, Moment(0));
+            shards.foresee(key);
+        }
+        for part in &shards.parts {
+            let left = (part.start.load(Ordering::Relaxed).cast_const(), part.mask.load(Ordering::Relaxed));
+            assert_eq!(part.read().span(), Some(left));
+        }
     }
 }

@@ -60,6 +60,11 @@ impl<T> TargetTable<T> {
         self.keep_house(out);
     }
 
+    /// Has the memory fetched that [`Self::look`] needs for `mac`. What is done in between is done while it comes.
+    pub fn foresee(&self, mac: MacAddr) {
+        self.shards.foresee(self.shards.key(mac));
+    }
+
     /// What becomes of a frame to `mac`; [`Fate::Wait`] says that [`Self::wait`] is to be called. Allocates nothing.
     pub fn look(&self, mac: MacAddr, now: Moment) -> Fate {
         let key = self.shards.key(mac);

@@ -6,6 +6,7 @@
 
 mod mmsg;
 mod peer;
+mod prefetch;
 mod terminal;
 mod tun;
 mod udp;
@@ -13,6 +14,7 @@ mod zeroed;
 
 pub use mmsg::{DATAGRAM_MAX, Messages, Received, RecvBatch, SendRoom};
 pub use peer::peer_groups;
+pub use prefetch::prefetch;
 pub use terminal::terminal_height;
 pub use tun::{attach_tap, set_carrier, set_offload, set_persist, set_vnet_header};
 pub use udp::{accept_trains, accept_zero_checksum, dropped_in_queue};
