@@ -26,6 +26,7 @@ check: needs-build
 bench: needs-demo build
 	target/release/overlay-bench
 	target/release/overlay-bench lookups
+	target/release/overlay-bench scale
 
 build: needs-build
 	$(CARGO) build --release --workspace --exclude overlay-fuzz --bins

@@ -7,18 +7,15 @@ use std::net::UdpSocket;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use overlay_core::control::{Client, Paths};
-use overlay_core::lookup::{About, Fate, Question, TargetTable, Timing, Verdict};
+use overlay_core::lookup::Question;
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{Event, Request, Response, Session};
-use overlay_core::types::{LinkId, MacAddr, Moment, VnetId};
-use overlay_tests::{
-    Daemon, Host, SHORT, Switch, VNETID, inner_v4, program, resident_kib, underlay_v4, wait_until,
-};
+use overlay_core::types::{LinkId, MacAddr, VnetId};
+use overlay_tests::{Daemon, Host, SHORT, Switch, VNETID, inner_v4, program, underlay_v4, wait_until};
 
 use crate::Extent;
 use crate::measure::median;
@@ -38,12 +35,6 @@ pub(crate) fn run(extent: &Extent) {
     let show = |title: &str, figure: String, bar: &str| println!("{title:<52} {figure:>16}   {bar}");
     let loads = rounds(extent, || load(&table(ENTRIES)));
     show("a file of 100,000 entries is read", format!("{:.0} ms", loads * 1e3), "bar: below 1 s");
-    let (small, large) = (Filled::new(1000), Filled::new(1_000_000));
-    let hits = [&small, &large].map(|table| rounds(extent, || table.hit()));
-    let ratio = format!("{:.2} x", hits[1] / hits[0]);
-    show("a hit among 1,000,000 targets to one among 1,000", ratio, "bar: 2 x");
-    println!("  ({:.0} ns and {:.0} ns, {} octets a target)", hits[1], hits[0], large.octets);
-    drop((small, large));
     let desk = Desk::open();
     let rate = rounds(extent, || desk.rate(extent.length));
     show("lookups through varpd, 10,000 under way", format!("{rate:.0} /s"), "bar: 100,000 /s");
@@ -87,37 +78,6 @@ fn load(text: &str) -> f64 {
     let took = start.elapsed().as_secs_f64();
     assert!(table.target(mac(ENTRIES - 1)).is_some());
     took
-}
-
-/// A target table with so many entries.
-struct Filled {
-    table: TargetTable<()>,
-    entries: u32,
-    /// What each takes, of this process's memory.
-    octets: u64,
-}
-
-impl Filled {
-    fn new(entries: u32) -> Self {
-        let before = resident_kib(std::process::id());
-        let timing = Timing { ageing: None, negative: 1000, timeout: 1000 };
-        let table = TargetTable::new(link(), Arc::default(), timing, entries as usize);
-        let end = Verdict::Learned(vec!["10.1.0.1:4789".parse().expect("legal")]);
-        (0..entries).for_each(|number| table.learn(About::Mac(mac(number)), &end, Moment(0), &mut |_| ()));
-        assert_eq!(table.len(), entries as usize);
-        let octets = (resident_kib(std::process::id()) - before) * 1024 / u64::from(entries);
-        Self { table, entries, octets }
-    }
-
-    /// The nanoseconds of a look-up, in an order that no cache foresees.
-    fn hit(&self) -> f64 {
-        let (start, count) = (Instant::now(), 2_000_000u32);
-        for number in 0..count {
-            let place = number.wrapping_mul(2_654_435_761) % self.entries;
-            assert_ne!(self.table.look(mac(place), Moment(1)), Fate::Wait);
-        }
-        start.elapsed().as_secs_f64() * 1e9 / f64::from(count)
-    }
 }
 
 /// varpd, with this program in the place of overlayd.

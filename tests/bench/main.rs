@@ -6,21 +6,25 @@
 #![expect(clippy::print_stdout, reason = "the benchmark's result is what it prints")]
 #![forbid(unsafe_code)]
 
+mod hits;
 mod lookups;
 mod measure;
 mod rigs;
+mod scale;
 
 use std::time::Duration;
 
 use measure::{Measure, median};
 use rigs::Rig;
 
-const USAGE: &str = "usage: overlay-bench [lookups] [--rounds N] [--seconds N]";
+const USAGE: &str = "usage: overlay-bench [lookups | scale] [--rounds N] [--seconds N]";
 
 /// How much is measured.
 struct Extent {
     /// Lookups in the place of traffic.
     lookups: bool,
+    /// Scale in the place of traffic.
+    scale: bool,
     rounds: usize,
     length: Duration,
 }
@@ -32,6 +36,9 @@ fn main() {
     });
     if extent.lookups {
         return lookups::run(&extent);
+    }
+    if extent.scale {
+        return scale::run(&extent);
     }
     let rigs = [Rig::ours(), Rig::kernel()];
     rigs.iter().for_each(Rig::warm_up);
@@ -67,10 +74,14 @@ fn medians(rigs: &[Rig; 2], measure: Measure, extent: &Extent) -> [f64; 2] {
 }
 
 fn extent(mut words: impl Iterator<Item = String>) -> Result<Extent, String> {
-    let mut extent = Extent { lookups: false, rounds: 5, length: Duration::from_secs(3) };
+    let mut extent = Extent { lookups: false, scale: false, rounds: 5, length: Duration::from_secs(3) };
     while let Some(word) = words.next() {
         if word == "lookups" {
             extent.lookups = true;
+            continue;
+        }
+        if word == "scale" {
+            extent.scale = true;
             continue;
         }
         let value = words.next().unwrap_or_default();
