@@ -14,8 +14,8 @@ use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VnetId};
 use overlay_core::wire::FlowHasher;
 use overlay_tests::resident_kib;
 
-use crate::Extent;
-use crate::measure::median;
+use crate::figures::median;
+use crate::options::Extent;
 use crate::scale::show;
 
 /// Look-ups in one measurement.

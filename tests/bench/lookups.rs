@@ -17,8 +17,8 @@ use overlay_core::protocol::{Event, Request, Response, Session};
 use overlay_core::types::{LinkId, MacAddr, VnetId};
 use overlay_tests::{Daemon, Host, SHORT, Switch, VNETID, inner_v4, program, underlay_v4, wait_until};
 
-use crate::Extent;
-use crate::measure::median;
+use crate::figures::median;
+use crate::options::Extent;
 
 /// Entries of the table that is searched and loaded.
 const ENTRIES: u32 = 100_000;

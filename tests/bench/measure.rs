@@ -8,60 +8,66 @@ use std::time::{Duration, Instant};
 
 use overlay_tests::{Namespace, SHORT, inner_v4, wait_until};
 
+use crate::figures::median;
 use crate::rigs::Rig;
 
-/// Octets of content in a datagram of the datagram measure.
+/// Octets of content in a small datagram, and in a large one, as QUIC sends them (RFC 9000 section 14).
 const SMALL: usize = 64;
+const LARGE: usize = 1200;
 
 /// One of the measures.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Measure {
     OneStream,
     FourStreams,
-    Datagrams,
+    SmallDatagrams,
+    LargeDatagrams,
     RoundTrip,
 }
 
 impl Measure {
-    /// All of them, in the order of the table.
-    pub(crate) const ALL: [Self; 4] = [Self::OneStream, Self::FourStreams, Self::Datagrams, Self::RoundTrip];
-
     /// The row's title.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::OneStream => "one TCP stream",
             Self::FourStreams => "four TCP streams",
-            Self::Datagrams => "64-byte datagrams that arrive",
-            Self::RoundTrip => "round trip (less is better)",
+            Self::SmallDatagrams => "64-byte datagrams that arrive",
+            Self::LargeDatagrams => "1200-byte datagrams that arrive",
+            Self::RoundTrip => "ping round trip, 2 ms apart",
+        }
+    }
+
+    /// What a figure counts.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::OneStream | Self::FourStreams | Self::LargeDatagrams => "bit/s",
+            Self::SmallDatagrams => "datagrams/s",
+            Self::RoundTrip => "us",
         }
     }
 
     /// A figure with its unit.
     pub(crate) fn show(self, figure: f64) -> String {
         match self {
-            Self::OneStream | Self::FourStreams => format!("{:.2} Gbit/s", figure / 1e9),
-            Self::Datagrams => format!("{:.0} k/s", figure / 1e3),
+            Self::OneStream | Self::FourStreams | Self::LargeDatagrams => {
+                format!("{:.2} Gbit/s", figure / 1e9)
+            }
+            Self::SmallDatagrams => format!("{:.0} k/s", figure / 1e3),
             Self::RoundTrip => format!("{figure:.0} us"),
         }
     }
 
-    /// One round on a rig: bits per second, datagrams per second, or microseconds.
+    /// One round on a rig, in [`Measure::unit`].
     pub(crate) fn take(self, rig: &Rig, length: Duration) -> f64 {
         let [one, two] = &rig.zones;
         match self {
             Self::OneStream => streams(one, two, 1, length),
             Self::FourStreams => streams(one, two, 4, length),
-            Self::Datagrams => datagrams(one, two, length),
+            Self::SmallDatagrams => datagrams(one, two, SMALL, length),
+            Self::LargeDatagrams => datagrams(one, two, LARGE, length) * (8 * LARGE) as f64,
             Self::RoundTrip => round_trip(one, length),
         }
     }
-}
-
-/// The middle one of some figures; of the two in the middle, their mean.
-pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    let middle = figures.len() / 2;
-    if figures.len() % 2 == 1 { figures[middle] } else { (figures[middle - 1] + figures[middle]) / 2.0 }
 }
 
 /// A server that ends with this value at the latest.
@@ -88,34 +94,36 @@ fn streams(from: &Namespace, to: &Namespace, count: usize, length: Duration) -> 
     report["end"]["sum_received"]["bits_per_second"].as_f64().expect("a figure")
 }
 
-fn datagrams(from: &Namespace, to: &Namespace, length: Duration) -> f64 {
+/// Datagrams with `size` octets of content that arrive in a second, from a sender that never waits. Sender and receiver are
+/// two threads of this process, whoever carries the datagrams.
+fn datagrams(from: &Namespace, to: &Namespace, size: usize, length: Duration) -> f64 {
     let receiver = to.inside(|| UdpSocket::bind((inner_v4(2), 0))).expect("an address of that zone");
     let sender = from.inside(|| UdpSocket::bind((inner_v4(1), 0))).expect("an address of that zone");
     sender.connect(receiver.local_addr().expect("a bound socket")).expect("a route");
     receiver.set_read_timeout(Some(Duration::from_millis(200))).expect("a time limit");
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        let arrivals = scope.spawn(|| count_arrivals(&receiver, &done));
-        flood(&sender, length);
+        let arrivals = scope.spawn(|| count_arrivals(&receiver, size, &done));
+        flood(&sender, size, length);
         done.store(true, Ordering::Relaxed);
         let arrived = arrivals.join().expect("a counter");
         arrived as f64 / length.as_secs_f64()
     })
 }
 
-fn flood(sender: &UdpSocket, length: Duration) {
-    let (start, content) = (Instant::now(), [0x5a; SMALL]);
+fn flood(sender: &UdpSocket, size: usize, length: Duration) {
+    let (start, content) = (Instant::now(), vec![0x5a; size]);
     while start.elapsed() < length {
         // A datagram that is refused is one that does not arrive.
         (0..64).for_each(|_| drop(sender.send(&content)));
     }
 }
 
-fn count_arrivals(receiver: &UdpSocket, done: &AtomicBool) -> u64 {
+fn count_arrivals(receiver: &UdpSocket, size: usize, done: &AtomicBool) -> u64 {
     let mut arrived = 0;
-    let mut buffer = [0; 2 * SMALL];
+    let mut buffer = vec![0; 2 * size];
     while !done.load(Ordering::Relaxed) {
-        arrived += u64::from(receiver.recv(&mut buffer).is_ok());
+        arrived += u64::from(receiver.recv(&mut buffer).is_ok_and(|len| len == size));
     }
     arrived
 }

@@ -11,8 +11,9 @@ use overlay_tests::{
     Daemon, Host, LONG, Namespace, SHORT, Underlay, Zone, inner_v4, resident_kib, underlay_v4, wait_until,
 };
 
-use crate::measure::median;
-use crate::{Extent, hits};
+use crate::figures::median;
+use crate::hits;
+use crate::options::Extent;
 
 /// Overlays on each of the two hosts, each with a VNIC.
 const MANY: u32 = 1000;
