@@ -5,7 +5,7 @@ CARGO ?= cargo
 PROGRAMS = overlayd varpd dladm
 COMPAT = ifconfig svcs
 
-.PHONY: demo test check bench bench-quick build install needs-build needs-demo needs-test needs-bench
+.PHONY: demo test check bench bench-quick bench-micro build install needs-build needs-demo needs-test needs-bench
 
 # The whole session between two hosts on this machine.
 demo: needs-demo build
@@ -32,6 +32,11 @@ bench: needs-bench build
 # The same ratios, less exact, in under two minutes; as root.
 bench-quick: needs-bench build
 	target/release/overlay-bench --rounds 3 --seconds 1 --out target/bench-quick
+
+# The instructions of single steps.
+bench-micro: build
+	@tests/needs.sh valgrind:valgrind
+	target/release/overlay-bench micro
 
 build: needs-build
 	$(CARGO) build --release --workspace --exclude overlay-fuzz --bins

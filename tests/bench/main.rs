@@ -1,4 +1,5 @@
-//! Benchmarks: throughput and latency of an overlay of ours against its peers in one run, and what lookups cost.
+//! Benchmarks: throughput and latency of an overlay of ours against its peers in one run, what lookups cost, and the
+//! instructions of single steps.
 //!
 //! Both ends are zones: namespaces that hold one card with an MTU of 1450. Rounds are interleaved, figures are medians,
 //! and what counts is the ratio: the figures themselves depend on the machine.
@@ -10,6 +11,7 @@ mod hits;
 mod lookups;
 mod machine;
 mod measure;
+mod micro;
 mod options;
 mod report;
 mod rigs;
@@ -28,6 +30,8 @@ fn main() {
         Part::Traffic => traffic(&options),
         Part::Lookups => lookups::run(&options.extent),
         Part::Scale => scale::run(&options.extent),
+        Part::Micro => micro::run(),
+        Part::Work { name, times } => micro::work(name, *times),
     }
 }
 

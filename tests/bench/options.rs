@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) const USAGE: &str = "usage: overlay-bench [lookups | scale] [--rounds N] [--seconds N] [--out PATH]\n\
+pub(crate) const USAGE: &str = "usage: overlay-bench [lookups | scale | micro] [--rounds N] [--seconds N] [--out PATH]\n\
      PATH.json and PATH.svg are written; without --out, target/bench.json and target/bench.svg";
 
 /// How much is measured.
@@ -17,6 +17,12 @@ pub(crate) enum Part {
     Traffic,
     Lookups,
     Scale,
+    Micro,
+    /// One micro-benchmark's work, so many times: what the counter of instructions is started on.
+    Work {
+        name: String,
+        times: u64,
+    },
 }
 
 /// What the command line says.
@@ -34,9 +40,7 @@ impl Options {
         let mut words = words.peekable();
         let part = match words.next_if(|word| !word.starts_with('-')) {
             None => Part::Traffic,
-            Some(word) if word == "lookups" => Part::Lookups,
-            Some(word) if word == "scale" => Part::Scale,
-            Some(word) => return Err(format!("'{word}' is nothing to measure")),
+            Some(word) => part(&word, &mut words)?,
         };
         let extent = Extent { rounds: 5, length: Duration::from_secs(3) };
         let mut options = Self { part, extent, out: PathBuf::from("target/bench") };
@@ -50,6 +54,21 @@ impl Options {
             }
         }
         Ok(options)
+    }
+}
+
+fn part(word: &str, words: &mut impl Iterator<Item = String>) -> Result<Part, String> {
+    match word {
+        "lookups" => Ok(Part::Lookups),
+        "scale" => Ok(Part::Scale),
+        "micro" => match (words.next(), words.next()) {
+            (None, _) => Ok(Part::Micro),
+            (Some(name), times) => {
+                let times = times.and_then(|times| times.parse().ok());
+                Ok(Part::Work { times: times.ok_or_else(|| format!("'{name}': how many times?"))?, name })
+            }
+        },
+        _ => Err(format!("'{word}' is nothing to measure")),
     }
 }
 
@@ -79,11 +98,16 @@ mod tests {
         let extent = Extent { rounds: 7, length: Duration::from_secs(2) };
         assert_eq!(options, Options { part: Part::Lookups, extent, out: PathBuf::from("/tmp/x") });
         assert_eq!(read("scale").unwrap().part, Part::Scale);
+        assert_eq!(read("micro").unwrap().part, Part::Micro);
+        assert_eq!(
+            read("micro parse 100").unwrap().part,
+            Part::Work { name: "parse".to_owned(), times: 100 }
+        );
     }
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for line in ["--rounds", "--rounds 0", "--rounds many", "--fast 1", "everything"] {
+        for line in ["--rounds", "--rounds 0", "--rounds many", "--fast 1", "everything", "micro parse"] {
             assert!(read(line).is_err(), "{line}");
         }
     }
