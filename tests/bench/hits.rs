@@ -9,7 +9,7 @@ use overlay_core::datapath::{
 };
 use overlay_core::encap;
 use overlay_core::lookup::{About, Fate, TargetMode, TargetTable, Timing, Verdict};
-use overlay_core::offload::{VNET_HEADER, VnetHeader};
+use overlay_core::offload::{OffloadSet, VNET_HEADER, VnetHeader};
 use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VnetId};
 use overlay_core::wire::FlowHasher;
 use overlay_tests::resident_kib;
@@ -137,10 +137,14 @@ fn link() -> LinkId {
 
 /// A device that nothing is sent to.
 #[derive(Debug)]
-struct Nowhere;
+pub(crate) struct Nowhere;
 
 impl Device for Nowhere {
     fn give(&self, _: VnetHeader, _: [&[u8]; 2], _: &[&[u8]]) -> Result<(), DeviceError> {
         Err(DeviceError::Down)
+    }
+
+    fn offloads(&self) -> OffloadSet {
+        OffloadSet::default()
     }
 }

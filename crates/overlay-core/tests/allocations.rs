@@ -13,7 +13,7 @@ use overlay_core::datapath::{
 };
 use overlay_core::encap;
 use overlay_core::lookup::{About, Desk, Sources, TargetMode, TargetTable, Timing, Verdict};
-use overlay_core::offload::{Gso, VNET_HEADER, VnetHeader};
+use overlay_core::offload::{Gso, Offload, OffloadSet, VNET_HEADER, VnetHeader};
 use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VnetId};
 use overlay_core::wire::{ETHERNET_HEADER, Ethernet, FlowHasher, Packet};
 use zerocopy::IntoBytes;
@@ -43,6 +43,10 @@ impl Device for Sink {
         self.octets.fetch_add(octets, Ordering::Relaxed);
         self.writes.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn offloads(&self) -> OffloadSet {
+        OffloadSet::default().with(&Offload::ALL)
     }
 }
 
@@ -163,7 +167,10 @@ fn a_frame_whose_destination_is_known_allocates_nothing() {
             let mut inbox = Inbox::default();
             let pieces = if train.is_some() { octets.len() } else { len };
             for octets in octets.chunks(pieces) {
-                demux.receive(&Arrival { sender: end(2).ip(), octets, cut: false, train }, &mut inbox);
+                demux.receive(
+                    &Arrival { sender: end(2).ip(), octets, cut: false, train },
+                    &mut inbox,
+                );
             }
             inbox.finish();
         }

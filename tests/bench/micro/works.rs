@@ -3,17 +3,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use overlay_core::datapath::{
-    Device, DeviceError, FrameBuf, Outward, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings,
-    Waiting,
+    FrameBuf, Outward, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings, Waiting,
 };
 use overlay_core::encap::ENCAPS;
 use overlay_core::lookup::{About, Desk, Fate, Sources, TargetMode, TargetTable, Timing, Verdict};
-use overlay_core::offload::{Cut, Member, Run, VNET_HEADER, VnetHeader};
+use overlay_core::offload::{Cut, Member, Run, VNET_HEADER};
 use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VnetId};
 use overlay_core::wire::{Ethernet, FlowHasher, Packet, Sum};
 use overlay_tests::{VNETID, frame};
 
 use super::frames::{self, HERE, SEGMENTS};
+use crate::hits::Nowhere;
 use crate::rigs::MTU;
 
 /// A micro-benchmark.
@@ -167,16 +167,6 @@ fn end() -> SocketAddr {
 fn table<T>(entries: u32) -> TargetTable<T> {
     let timing = Timing { ageing: None, negative: 1000, timeout: 1000 };
     TargetTable::new(link(7), Arc::<Desk>::default(), timing, entries as usize)
-}
-
-/// A device that nothing is given to.
-#[derive(Debug)]
-struct Nowhere;
-
-impl Device for Nowhere {
-    fn give(&self, _: VnetHeader, _: [&[u8]; 2], _: &[&[u8]]) -> Result<(), DeviceError> {
-        Err(DeviceError::Down)
-    }
 }
 
 /// An overlay with one VNIC and one tunnel end.

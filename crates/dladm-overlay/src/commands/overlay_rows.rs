@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use overlay_core::property::{Kind, OVERLAY_PROPERTIES, PropertySpec};
 use overlay_core::protocol::{
-    DropCount, InstanceInfo, MuxInfo, OverlayInfo, PropertyValue, Status, TargetDestination, TargetInfo,
-    TargetOrigin, TargetState,
+    DropCount, InstanceInfo, LinkInfo, MuxInfo, OffloadInfo, OverlayInfo, PropertyValue, Status,
+    TargetDestination, TargetInfo, TargetOrigin, TargetState,
 };
 
 use crate::table::{Cell, Column};
@@ -160,8 +160,13 @@ pub(super) fn statistics(overlay: &OverlayInfo) -> Vec<Vec<Cell>> {
     ways.chain(counters.drops.iter().map(drop)).collect()
 }
 
+/// What the kernel does for a VNIC, and what it has refused.
+pub(super) fn vnic(link: &LinkInfo) -> Vec<Vec<Cell>> {
+    link.vnic.iter().flat_map(|vnic| offloads(&link.name, &vnic.offloads)).collect()
+}
+
 /// A row for each counter of an underlay socket, in the place of a link's name its address; they count
-/// datagrams that belong to no overlay.
+/// datagrams that belong to no overlay. Then what the kernel does for it.
 pub(super) fn mux(mux: &MuxInfo) -> Vec<Vec<Cell>> {
     let counters = [
         ("datagrams", mux.datagrams),
@@ -169,7 +174,24 @@ pub(super) fn mux(mux: &MuxInfo) -> Vec<Vec<Cell>> {
         ("drop-unknown-vnetid", mux.unknown_vnetid),
         ("drop-queue-full", mux.queue_full),
     ];
-    counters.map(|(name, datagrams)| counter(mux.listen, name, datagrams)).into()
+    let counters = counters.into_iter().map(|(name, datagrams)| counter(mux.listen, name, datagrams));
+    counters.chain(offloads(mux.listen, &mux.offloads)).collect()
+}
+
+/// What is in use; what has been refused where something has.
+fn offloads(of: impl Display, offloads: &OffloadInfo) -> Vec<Vec<Cell>> {
+    let list = |name: &str, those: &[String]| {
+        let value = if those.is_empty() { Cell::empty() } else { Cell::text(those.join(",")) };
+        vec![Cell::text(&of), Cell::text(name), value]
+    };
+    let mut rows = vec![list("offloads", &offloads.on)];
+    if !offloads.off.is_empty() {
+        rows.push(list("offloads-off", &offloads.off));
+    }
+    if offloads.refused > 0 {
+        rows.push(counter(&of, "offloads-refused", offloads.refused));
+    }
+    rows
 }
 
 fn counter(of: impl Display, name: impl Display, count: u64) -> Vec<Cell> {

@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use overlay_core::control::ClientError;
-use overlay_core::protocol::{InstanceInfo, MuxInfo, OverlayInfo, Status};
-use overlay_core::types::LinkId;
+use overlay_core::protocol::{InstanceInfo, LinkInfo, MuxInfo, OverlayInfo, Status};
+use overlay_core::types::{LinkId, LinkName};
 
 use super::{Outcome, overlay_rows as rows};
 use crate::cli::ShowOverlay;
@@ -73,19 +73,30 @@ fn targets(
     Ok(table)
 }
 
-/// What the overlays count, then what the underlay sockets do that they use.
+/// What the overlays count, each with its VNICs, then what the underlay sockets do that they use.
 fn statistics(
     arguments: &ShowOverlay,
     overlays: &[OverlayInfo],
     session: &mut Session<'_>,
 ) -> Result<Vec<Vec<Cell>>, Error> {
-    let mut rows: Vec<_> = overlays.iter().flat_map(rows::statistics).collect();
     let failed = |error| Failure::of_daemon("cannot show overlays", &error);
+    let links = session.daemons.links().map_err(failed)?;
+    let vnics = |overlay: &OverlayInfo| {
+        let name = overlay.name.clone();
+        links.iter().filter(move |link| over(link) == Some(&name)).flat_map(rows::vnic)
+    };
+    let of_one = |overlay| rows::statistics(overlay).into_iter().chain(vnics(overlay));
+    let mut rows: Vec<_> = overlays.iter().flat_map(of_one).collect();
     let muxes = session.daemons.muxes().map_err(failed)?.into_iter();
     let used =
         |mux: &MuxInfo| arguments.overlays.is_empty() || overlays.iter().any(|overlay| uses(overlay, mux));
     rows.extend(muxes.filter(used).flat_map(|mux| rows::mux(&mux)));
     Ok(rows)
+}
+
+/// The overlay of a VNIC.
+fn over(link: &LinkInfo) -> Option<&LinkName> {
+    link.vnic.as_ref()?.over.as_ref()
 }
 
 /// Whether an overlay sends and receives through an underlay socket.
@@ -310,10 +321,14 @@ blue0               to-devices              3
 blue0               to-wire                 5
 blue0               waiting                 2
 blue0               drop-unknown-vtep       2
+web0                offloads                checksum,tso4,runs-tcp4
+web0                offloads-off            runs-udp
+web0                offloads-refused        3
 192.0.2.10:4789     datagrams               6
 192.0.2.10:4789     drop-bad-header         0
 192.0.2.10:4789     drop-unknown-vnetid     2
 192.0.2.10:4789     drop-queue-full         1
+192.0.2.10:4789     offloads                trains-out,trains-in
 ";
         assert_eq!(ran.out, expected);
         assert_eq!(Twin::default().run("show-overlay -s blue0").out, expected, "with the socket it uses");
@@ -321,9 +336,10 @@ blue0               drop-unknown-vtep       2
         let port =
             elsewhere.overlays[0].properties.iter_mut().find(|one| one.spec.name == "vxlan/listen_port");
         port.unwrap().value = Some("4790".to_owned());
-        let named: String = expected.lines().take(9).map(|line| format!("{line}\n")).collect();
+        let named: String = expected.lines().take(12).map(|line| format!("{line}\n")).collect();
         assert_eq!(elsewhere.run("show-overlay -s blue0").out, named, "and with no other");
-        assert!(Twin::default().run("show-overlay -s --json").out.contains(r#""value": 2}"#));
+        let json = Twin::default().run("show-overlay -s --json").out;
+        assert!(json.contains(r#""value": 2}"#) && json.contains(r#""value": "runs-udp"}"#), "{json}");
     }
 
     #[test]

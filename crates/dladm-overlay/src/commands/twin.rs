@@ -9,8 +9,8 @@ use overlay_core::control::{ClientError, Daemon};
 use overlay_core::property::{AddressRule, Kind, OVERLAY_PROPERTIES, Possible, PropertySpec};
 use overlay_core::protocol::{
     ControlError, CounterInfo, DropCount, ErrorCode, InstanceInfo, InstanceState, LinkClass, LinkCounters,
-    LinkInfo, LinkState, MacType, MuxInfo, OverlayInfo, PluginInfo, PropertyValue, Request, Response, Status,
-    TargetDestination, TargetInfo, TargetOrigin, TargetPage, TargetState, VnicInfo,
+    LinkInfo, LinkState, MacType, MuxInfo, OffloadInfo, OverlayInfo, PluginInfo, PropertyValue, Request,
+    Response, Status, TargetDestination, TargetInfo, TargetOrigin, TargetPage, TargetState, VnicInfo,
 };
 use overlay_core::types::{LinkId, LinkName, MacAddr, VlanId, VnetId};
 
@@ -294,8 +294,13 @@ fn mux() -> MuxInfo {
         bad_header: 0,
         unknown_vnetid: 2,
         queue_full: 1,
-        trains: true,
+        offloads: offloads(&["trains-out", "trains-in"], &[], 0),
     }
+}
+
+fn offloads(on: &[&str], off: &[&str], refused: u64) -> OffloadInfo {
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    OffloadInfo { on: names(on), off: names(off), refused }
 }
 
 /// The overlay's instance.
@@ -341,6 +346,7 @@ pub(crate) fn vnic() -> LinkInfo {
             mac: MacAddr([2, 8, 0x20, 0x12, 0x34, 0x56]),
             mac_type: MacType::Random,
             vid: None,
+            offloads: offloads(&["checksum", "tso4", "runs-tcp4"], &["runs-udp"], 3),
         }),
         ..overlay_link()
     }
@@ -353,6 +359,7 @@ pub(crate) fn tagged_vnic() -> LinkInfo {
         mac: MacAddr([2, 8, 0x20, 0, 0, 1]),
         mac_type: MacType::Fixed,
         vid: VlanId::new(7).ok(),
+        offloads: OffloadInfo::default(),
     };
     let counters = LinkCounters { in_frames: 30, in_bytes: 3000, ..LinkCounters::default() };
     LinkInfo { id: id(10), name: "web1".parse().unwrap(), counters, vnic: Some(info), ..vnic() }

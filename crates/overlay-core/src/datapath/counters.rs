@@ -43,15 +43,17 @@ pub enum DropReason {
     SendRefused,
     /// The VNIC is not up.
     DeviceDown,
-    /// The VNIC could not take it.
+    /// The VNIC has no room for it, or the system no memory.
     DeviceFull,
+    /// The VNIC takes no frame of its form.
+    DeviceRefused,
     /// It is a super-frame that cannot be cut into frames.
     BadSuperFrame,
 }
 
 impl DropReason {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NotActive,
         Self::NoTarget,
         Self::Runt,
@@ -72,6 +74,7 @@ impl DropReason {
         Self::SendRefused,
         Self::DeviceDown,
         Self::DeviceFull,
+        Self::DeviceRefused,
         Self::BadSuperFrame,
     ];
 
@@ -98,6 +101,7 @@ impl DropReason {
             Self::SendRefused => "send-refused",
             Self::DeviceDown => "device-down",
             Self::DeviceFull => "device-full",
+            Self::DeviceRefused => "device-refused",
             Self::BadSuperFrame => "bad-super-frame",
         }
     }

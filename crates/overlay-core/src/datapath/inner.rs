@@ -61,6 +61,11 @@ impl<'a> Inner<'a> {
         Self { frame: headers, more: payloads, ethernet, load: Load { frames, bytes }, origin }
     }
 
+    /// Whether it is a run of frames, whose headers we have written.
+    pub(super) const fn is_run(&self) -> bool {
+        !self.more.is_empty()
+    }
+
     /// How it is cut, when it is a super-frame of a device.
     pub(super) const fn cut(&self) -> Option<Cut> {
         match self.origin {

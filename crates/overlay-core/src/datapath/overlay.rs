@@ -75,9 +75,9 @@ impl<D: Device> Overlay<D> {
 
     /// Hands a frame to one VNIC and counts what came of it.
     pub(super) fn hand(&self, port: &Port<D>, inner: &Inner<'_>, from: Direction) {
-        match port.give(inner) {
-            Ok(()) => self.counters.to_devices.add(inner.load),
-            Err(reason) => self.counters.lose(from, reason, inner.load.frames),
-        }
+        port.give(inner, &mut |outcome, load| match outcome {
+            Ok(()) => self.counters.to_devices.add(load),
+            Err(reason) => self.counters.lose(from, reason, load.frames),
+        });
     }
 }

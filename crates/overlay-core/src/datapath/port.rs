@@ -1,8 +1,8 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use super::{DropReason, Inner, PortCounters};
-use crate::offload::{Cut, VnetHeader};
+use super::{DropReason, Inner, Load, PortCounters};
+use crate::offload::{Cut, Offload, OffloadSet, Offloads, VnetHeader};
 use crate::types::{LinkId, MacAddr, OverlayMtu, VlanId};
 use crate::wire::{ETHERNET_HEADER, VLAN_TAG};
 
@@ -14,6 +14,9 @@ pub trait Device: Send + Sync + fmt::Debug {
     /// # Errors
     /// Why the device did not take it.
     fn give(&self, header: VnetHeader, pieces: [&[u8]; 2], more: &[&[u8]]) -> Result<(), DeviceError>;
+
+    /// What it can do, as far as that is known from the beginning.
+    fn offloads(&self) -> OffloadSet;
 }
 
 /// Why a device did not take a frame.
@@ -21,8 +24,10 @@ pub trait Device: Send + Sync + fmt::Debug {
 pub enum DeviceError {
     /// It is not up.
     Down,
-    /// It has no room or memory, or refused the frame.
+    /// It has no room or memory now.
     Full,
+    /// It takes no frame of this form.
+    Refused,
 }
 
 impl From<DeviceError> for DropReason {
@@ -30,6 +35,7 @@ impl From<DeviceError> for DropReason {
         match error {
             DeviceError::Down => Self::DeviceDown,
             DeviceError::Full => Self::DeviceFull,
+            DeviceError::Refused => Self::DeviceRefused,
         }
     }
 }
@@ -53,12 +59,14 @@ pub struct Port<D> {
     pub(super) settings: PortSettings,
     pub(super) device: D,
     pub(super) counters: PortCounters,
+    offloads: Offloads,
 }
 
 impl<D: Device> Port<D> {
     /// A VNIC that has carried nothing yet.
     pub fn new(settings: PortSettings, device: D) -> Self {
-        Self { settings, device, counters: PortCounters::default() }
+        let offloads = Offloads::new(device.offloads());
+        Self { settings, device, counters: PortCounters::default(), offloads }
     }
 
     /// What it is.
@@ -76,49 +84,95 @@ impl<D: Device> Port<D> {
         &self.counters
     }
 
+    /// What its device does, and has refused.
+    pub const fn offloads(&self) -> &Offloads {
+        &self.offloads
+    }
+
     /// Whether a frame of the tunnel in VLAN `vid` is for this VNIC's VLAN: one with a VLAN gets only that, one
     /// without gets all frames, with their tags.
     pub(super) fn hears(&self, vid: Option<VlanId>) -> bool {
         self.settings.vid.is_none() || self.settings.vid == vid
     }
 
-    /// Gives it a frame of the tunnel, with the tag of its own VLAN taken out, and counts what came of it.
-    pub(super) fn give(&self, inner: &Inner<'_>) -> Result<(), DropReason> {
-        let outcome = self.try_give(inner);
-        match outcome {
-            Ok(()) => self.counters.given.add(inner.load),
-            Err(_) => drop(self.counters.in_drops.fetch_add(inner.load.frames as u64, Ordering::Relaxed)),
+    /// Gives it a frame of the tunnel, with the tag of its own VLAN taken out; `count` is told what came of it, once or,
+    /// of a super-frame that had to go in frames, for each of them.
+    pub(super) fn give(&self, inner: &Inner<'_>, count: &mut impl FnMut(Result<(), DropReason>, Load)) {
+        let count = &mut |outcome: Result<(), DropReason>, load: Load| {
+            match outcome {
+                Ok(()) => self.counters.given.add(load),
+                Err(_) => drop(self.counters.in_drops.fetch_add(load.frames as u64, Ordering::Relaxed)),
+            }
+            count(outcome, load);
+        };
+        let Some(vnet) = inner.vnet_for(self.settings.mtu) else {
+            return count(Err(DropReason::TooBig), inner.load);
+        };
+        let kind = vnet.segmentation().and_then(|(kind, _)| kind).map(Offload::given);
+        match kind {
+            None => count(self.hand(inner, vnet).map_err(DropReason::from), inner.load),
+            Some(kind) if !self.offloads.uses(kind) => self.give_in_frames(inner, &vnet, count),
+            Some(kind) => match self.hand(inner, vnet) {
+                Err(error @ (DeviceError::Full | DeviceError::Refused)) => {
+                    self.note_refusal(error, kind, inner);
+                    self.give_in_frames(inner, &vnet, count);
+                }
+                outcome => count(outcome.map_err(DropReason::from), inner.load),
+            },
         }
-        outcome
     }
 
-    fn try_give(&self, inner: &Inner<'_>) -> Result<(), DropReason> {
-        let vnet = inner.vnet_for(self.settings.mtu).ok_or(DropReason::TooBig)?;
-        let outcome = match self.settings.vid {
+    fn hand(&self, inner: &Inner<'_>, vnet: VnetHeader) -> Result<(), DeviceError> {
+        match self.settings.vid {
             None => self.device.give(vnet, [inner.frame, &[]], inner.more),
             Some(_) => {
                 let (addresses, rest) = inner.frame.split_at(ETHERNET_HEADER - size_of::<u16>());
                 self.device.give(vnet.moved_up(VLAN_TAG), [addresses, &rest[VLAN_TAG..]], inner.more)
             }
-        };
-        match outcome {
-            Err(DeviceError::Full) if vnet.segmentation().is_some() => self.give_in_frames(inner, &vnet),
-            outcome => Ok(outcome?),
         }
     }
 
-    /// Gives it a super-frame that its device has refused, frame by frame. Rare: it may copy.
-    fn give_in_frames(&self, inner: &Inner<'_>, vnet: &VnetHeader) -> Result<(), DropReason> {
+    /// The headers of a run are our own: who refuses its form takes no run of that kind. Where another has written
+    /// them, or memory is short, the next may be taken.
+    fn note_refusal(&self, error: DeviceError, kind: Offload, inner: &Inner<'_>) {
+        self.offloads.count_refusal();
+        if error == DeviceError::Refused && inner.is_run() {
+            self.offloads.switch_off(kind);
+        }
+    }
+
+    /// Gives it a super-frame frame by frame, because its device does not take it whole. Rare: it may copy.
+    fn give_in_frames(
+        &self,
+        inner: &Inner<'_>,
+        vnet: &VnetHeader,
+        count: &mut impl FnMut(Result<(), DropReason>, Load),
+    ) {
         let whole = [inner.frame, &inner.more.concat()].concat();
-        let cut = Cut::new(&whole, &inner.ethernet, vnet).map_err(|_| DropReason::DeviceFull)?;
+        let Ok(cut) = Cut::new(&whole, &inner.ethernet, vnet) else {
+            return count(Err(DropReason::BadSuperFrame), inner.load);
+        };
         let mut header = vec![0; cut.header_len()];
-        for segment in 0..cut.count() {
+        let mut give = |segment| {
             cut.write_header(&whole, segment, &mut header);
             let kept = if self.settings.vid.is_some() { VLAN_TAG } else { 0 };
             let (addresses, rest) = header.split_at(ETHERNET_HEADER - size_of::<u16>());
             let pieces = [addresses, &rest[kept..]];
-            self.device.give(VnetHeader::intact(), pieces, &[&whole[cut.payload(segment)]])?;
+            let given = self.device.give(VnetHeader::intact(), pieces, &[&whole[cut.payload(segment)]]);
+            given.map_err(DropReason::from)
+        };
+        if inner.load.frames != cut.count() {
+            // It came as one frame, and is given or lost as one.
+            let mut outcome = Ok(());
+            for segment in 0..cut.count() {
+                outcome = outcome.and(give(segment));
+            }
+            return count(outcome, inner.load);
         }
-        Ok(())
+        for segment in 0..cut.count() {
+            // Each octet counts once: the first bears the headers.
+            let bytes = cut.payload(segment).len() + if segment == 0 { cut.header_len() } else { 0 };
+            count(give(segment), Load { frames: 1, bytes });
+        }
     }
 }

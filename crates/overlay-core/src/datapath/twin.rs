@@ -10,18 +10,21 @@ use super::{
 };
 use crate::encap;
 use crate::lookup::{About, Desk, Released, Sources, TargetMode, TargetTable, Timing, Verdict};
-use crate::offload::{VNET_HEADER, VnetHeader};
+use crate::offload::{Offload, OffloadSet, VNET_HEADER, VnetHeader};
 use crate::types::{LinkId, MacAddr, Moment, OverlayMtu, VlanId, VnetId};
 use crate::wire::FlowHasher;
 use proptest::prelude::*;
+use zerocopy::IntoBytes;
 
 pub(super) const ANY: MacAddr = MacAddr::BROADCAST;
 
 #[derive(Debug, Default)]
 pub(super) struct Twin {
     down: AtomicBool,
-    /// Whether it refuses super-frames.
-    plain: AtomicBool,
+    /// How it refuses super-frames, if it does.
+    refusal: Mutex<Option<DeviceError>>,
+    /// How many frames it still takes, if that is bounded.
+    room: Mutex<Option<usize>>,
     taken: Mutex<Vec<(VnetHeader, Vec<u8>)>>,
 }
 
@@ -30,11 +33,18 @@ impl Device for Twin {
         if self.down.load(Ordering::Relaxed) {
             return Err(DeviceError::Down);
         }
-        if header.segmentation().is_some() && self.plain.load(Ordering::Relaxed) {
-            return Err(DeviceError::Full);
+        if let (Some(_), Some(refusal)) = (header.segmentation(), *self.refusal.lock().unwrap()) {
+            return Err(refusal);
+        }
+        if let Some(room) = &mut *self.room.lock().unwrap() {
+            *room = room.checked_sub(1).ok_or(DeviceError::Full)?;
         }
         self.taken.lock().unwrap().push((header, [pieces.concat(), more.concat()].concat()));
         Ok(())
+    }
+
+    fn offloads(&self) -> OffloadSet {
+        OffloadSet::default().with(&Offload::ALL)
     }
 }
 
@@ -88,7 +98,18 @@ impl Bench {
     }
 
     pub(super) fn transmit(&self, from: usize, octets: &[u8]) -> Option<(Departure, Vec<u8>)> {
+        self.transmit_with(from, octets, VnetHeader::default())
+    }
+
+    /// Sends a frame with its virtio header; what departs, with the datagram or the super-frame.
+    pub(super) fn transmit_with(
+        &self,
+        from: usize,
+        octets: &[u8],
+        vnet: VnetHeader,
+    ) -> Option<(Departure, Vec<u8>)> {
         let mut frame = FrameBuf::default();
+        frame.space()[..VNET_HEADER].copy_from_slice(vnet.as_bytes());
         frame.space()[VNET_HEADER..][..octets.len()].copy_from_slice(octets);
         frame.fill(VNET_HEADER + octets.len());
         let outward = Outward { hasher: &self.hasher, now: self.now };
@@ -127,8 +148,16 @@ impl Bench {
         self.overlay.ports()[port].device.down.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn refuse_super_frames(&self, port: usize) {
-        self.overlay.ports()[port].device.plain.store(true, Ordering::Relaxed);
+    pub(super) fn refuse_super_frames(&self, port: usize, how: DeviceError) {
+        *self.overlay.ports()[port].device.refusal.lock().unwrap() = Some(how);
+    }
+
+    pub(super) fn take_super_frames(&self, port: usize) {
+        *self.overlay.ports()[port].device.refusal.lock().unwrap() = None;
+    }
+
+    pub(super) fn bound(&self, port: usize, room: usize) {
+        *self.overlay.ports()[port].device.room.lock().unwrap() = Some(room);
     }
 
     pub(super) fn sent(&self, len: usize) {

@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 use super::{Namespace, NamespaceError};
 use crate::datapath::{Device, DeviceError, FrameBuf};
 use crate::netlink::{self, Netlink, NetlinkError};
-use crate::offload::{RUN_SEGMENTS, VNET_HEADER, VnetHeader};
+use crate::offload::{Offload, OffloadSet, RUN_SEGMENTS, VNET_HEADER, VnetHeader};
 use crate::sys;
 use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu};
 
@@ -23,6 +23,7 @@ const KIND: &str = "tun";
 pub struct TapDevice {
     file: File,
     gone: AtomicBool,
+    offloads: OffloadSet,
 }
 
 /// What a VNIC's device is to be.
@@ -193,9 +194,9 @@ impl TapDevice {
         let file = options.open(TUN).map_err(on("open /dev/net/tun for"))?;
         sys::attach_tap(file.as_fd(), name).map_err(on("attach to"))?;
         sys::set_vnet_header(file.as_fd(), VNET_HEADER).map_err(on("set the virtio header of"))?;
-        leave_to_us(&file).map_err(on("set the offloads of"))?;
+        let offloads = leave_to_us(&file).map_err(on("set the offloads of"))?;
         sys::set_persist(file.as_fd(), true).map_err(on("keep"))?;
-        Ok(Self { file, gone: AtomicBool::new(false) })
+        Ok(Self { file, gone: AtomicBool::new(false), offloads })
     }
 
     /// Reads the next frame that the VNIC sent; false when there is none now.
@@ -241,12 +242,17 @@ impl TapDevice {
 }
 
 /// Has the kernel leave checksums and the cutting of super-frames to us, as far as it knows how; nothing is inherited
-/// from an earlier process.
-fn leave_to_us(file: &File) -> io::Result<()> {
+/// from an earlier process. What it does, and what we may give it: the same kinds.
+fn leave_to_us(file: &File) -> io::Result<OffloadSet> {
+    use Offload::{Checksum, RunsTcp4, RunsTcp6, RunsUdp, Tso4, Tso6, TsoEcn, Uso4, Uso6};
     let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
     // Super-frames of UDP came with Linux 6.2, for both families together.
     let udp = libc::TUN_F_USO4 | libc::TUN_F_USO6;
-    sys::set_offload(file.as_fd(), tcp | udp).or_else(|_| sys::set_offload(file.as_fd(), tcp))
+    let of_tcp = OffloadSet::default().with(&[Checksum, Tso4, Tso6, TsoEcn, RunsTcp4, RunsTcp6]);
+    if sys::set_offload(file.as_fd(), tcp | udp).is_ok() {
+        return Ok(of_tcp.with(&[Uso4, Uso6, RunsUdp]));
+    }
+    sys::set_offload(file.as_fd(), tcp).map(|()| of_tcp)
 }
 
 impl AsFd for TapDevice {
@@ -264,13 +270,24 @@ impl Device for TapDevice {
             *slice = IoSlice::new(octets);
             count += 1;
         }
-        match (&self.file).write_vectored(&slices[..count]) {
-            Ok(_) => Ok(()),
-            // tun_get_user answers EIO for a device that is down, EBADFD for one that is gone.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EIO | libc::EBADFD)) => {
-                Err(DeviceError::Down)
-            }
-            Err(_) => Err(DeviceError::Full),
-        }
+        // A device takes a frame whole or not at all.
+        let taken = (&self.file).write_vectored(&slices[..count]);
+        taken.map_or_else(|error| Err(meaning(&error)), |_| Ok(()))
+    }
+
+    fn offloads(&self) -> OffloadSet {
+        self.offloads
+    }
+}
+
+/// What an error says (tun_get_user, drivers/net/tun.c; virtio_net_hdr_to_skb, linux/virtio_net.h).
+fn meaning(error: &io::Error) -> DeviceError {
+    match error.raw_os_error() {
+        // It is down, or gone.
+        Some(libc::EIO | libc::EBADFD) => DeviceError::Down,
+        // It does not know this kind of super-frame, or the headers do not agree with one another.
+        Some(libc::EINVAL | libc::EOPNOTSUPP) => DeviceError::Refused,
+        // No memory, or a queue that is full: ENOMEM, ENOBUFS, EAGAIN.
+        _ => DeviceError::Full,
     }
 }

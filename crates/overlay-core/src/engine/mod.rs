@@ -9,7 +9,7 @@ use std::os::fd::BorrowedFd;
 use crate::datapath::OverlaySettings;
 use crate::device::TapError;
 use crate::lookup::{Answer, Ends, Question, Timing};
-use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, TargetPage};
+use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, OffloadInfo, TargetPage};
 use crate::socket::BindError;
 use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId};
 
@@ -102,6 +102,9 @@ pub trait Engine {
 
     /// What a VNIC has carried.
     fn device_counters(&self, over: LinkId, link: LinkId) -> LinkCounters;
+
+    /// What the kernel does for a VNIC's device.
+    fn device_offloads(&self, over: LinkId, link: LinkId) -> OffloadInfo;
 
     /// The underlay sockets and what they count.
     fn muxes(&self) -> Vec<MuxInfo>;

@@ -1,6 +1,7 @@
 //! The virtio header that goes with every frame to and from a device, and what it must say of frames whose
 //! checksum the sender left unfinished.
 
+mod care;
 mod merge;
 mod split;
 #[cfg(test)]
@@ -8,6 +9,7 @@ pub(crate) mod twin;
 mod unfinished;
 mod vnet_header;
 
+pub use care::{Offload, OffloadSet, Offloads};
 pub use merge::{Member, RUN_SEGMENTS, Run};
 pub use split::{BadSuperFrame, CUT_HEADER_MAX, Cut, finish_checksum};
 pub use unfinished::header_for;

@@ -84,6 +84,20 @@ pub struct VnicInfo {
     pub mac_type: MacType,
     /// The VLAN of its frames inside the tunnel.
     pub vid: Option<VlanId>,
+    /// What the kernel leaves to overlayd when the VNIC sends, and takes from it.
+    #[serde(default)]
+    pub offloads: OffloadInfo,
+}
+
+/// What the kernel does for a socket or a device, by names that `docs/counters.md` explains.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffloadInfo {
+    /// What is in use.
+    pub on: Vec<String>,
+    /// What was, until the kernel refused it.
+    pub off: Vec<String>,
+    /// How often the kernel refused something, which then went another way.
+    pub refused: u64,
 }
 
 /// A link.
@@ -229,8 +243,9 @@ pub struct MuxInfo {
     pub unknown_vnetid: u64,
     /// Those dropped by the system because too many waited already; they are not among the datagrams.
     pub queue_full: u64,
-    /// Whether datagrams leave in trains; not any more once the system has refused one.
-    pub trains: bool,
+    /// What the kernel does for it.
+    #[serde(default)]
+    pub offloads: OffloadInfo,
 }
 
 /// An overlay.

@@ -14,8 +14,8 @@ mod session;
 pub use error::{ControlError, ErrorCode};
 pub use info::{
     CounterInfo, DropCount, InstanceInfo, InstanceState, LinkClass, LinkCounters, LinkInfo, LinkState,
-    MacType, MuxInfo, OverlayInfo, PluginInfo, PropertyValue, Status, TargetDestination, TargetInfo,
-    TargetOrigin, TargetPage, TargetState, VnicInfo,
+    MacType, MuxInfo, OffloadInfo, OverlayInfo, PluginInfo, PropertyValue, Status, TargetDestination,
+    TargetInfo, TargetOrigin, TargetPage, TargetState, VnicInfo,
 };
 pub use line::{LineBuffer, LineTooLong};
 pub use message::{

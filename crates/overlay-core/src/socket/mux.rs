@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{options, ports};
+use crate::offload::{Offload, OffloadSet};
+use crate::sys;
 
 /// How many source ports an underlay socket sends from, where the system lets it have as many.
 pub const SOURCE_PORTS: usize = 256;
@@ -22,6 +24,7 @@ const PORT_COUNT: u16 = 65535 - PORT_LOW + 1;
 pub struct MuxSockets {
     listener: UdpSocket,
     pool: Vec<UdpSocket>,
+    offloads: OffloadSet,
 }
 
 /// Why an underlay socket could not be opened, in words.
@@ -72,9 +75,18 @@ impl MuxSockets {
     /// Why the address cannot be listened on, or not one source port be had.
     pub fn open(address: SocketAddr) -> Result<Self, BindError> {
         let failed = |error| BindError::new(address, error);
-        let listener = bound(address).and_then(options::for_listening).map_err(failed)?;
+        let (listener, trains_in) = bound(address).and_then(options::for_listening).map_err(failed)?;
         let pool = source_ports(address).map_err(failed)?;
-        Ok(Self { listener: listener.into(), pool })
+        let trains_out = pool.first().is_some_and(sys::can_send_trains);
+        let found = [(trains_in, Offload::TrainsIn), (trains_out, Offload::TrainsOut)];
+        let found = found.into_iter().filter(|(found, _)| *found);
+        let offloads = found.fold(OffloadSet::default(), |set, (_, offload)| set.with(&[offload]));
+        Ok(Self { listener: listener.into(), pool, offloads })
+    }
+
+    /// What the kernel can do for them.
+    pub const fn offloads(&self) -> OffloadSet {
+        self.offloads
     }
 
     /// The socket that datagrams arrive on.

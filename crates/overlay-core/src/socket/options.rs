@@ -12,8 +12,8 @@ use crate::sys;
 const BUFFER: usize = 4 << 20;
 
 /// A socket that datagrams arrive on. Those with checksum 0 are taken over IPv6 too (RFC 7348 section 5,
-/// RFC 6935 section 5): a tunnel end may send them.
-pub(super) fn for_listening(socket: Socket) -> io::Result<Socket> {
+/// RFC 6935 section 5): a tunnel end may send them. Comes with whether they may arrive in trains.
+pub(super) fn for_listening(socket: Socket) -> io::Result<(Socket, bool)> {
     let wide = setsockopt(&socket, RcvBufForce, &BUFFER).is_ok();
     if !wide {
         socket.set_recv_buffer_size(BUFFER)?;
@@ -22,8 +22,8 @@ pub(super) fn for_listening(socket: Socket) -> io::Result<Socket> {
         sys::accept_zero_checksum(&socket)?;
     }
     // Kernels without it hand over each datagram alone.
-    let _ = sys::accept_trains(&socket);
-    Ok(socket)
+    let trains = sys::accept_trains(&socket).is_ok();
+    Ok((socket, trains))
 }
 
 /// A socket that datagrams only leave from: what is sent to it is refused by a filter of one instruction,

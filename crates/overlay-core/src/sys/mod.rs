@@ -17,5 +17,5 @@ pub use peer::peer_groups;
 pub use prefetch::prefetch;
 pub use terminal::terminal_height;
 pub use tun::{attach_tap, set_carrier, set_offload, set_persist, set_vnet_header};
-pub use udp::{accept_trains, accept_zero_checksum, dropped_in_queue};
+pub use udp::{accept_trains, accept_zero_checksum, can_send_trains, dropped_in_queue};
 pub use zeroed::ZeroedSlice;

@@ -22,11 +22,21 @@ pub fn accept_trains(socket: &impl AsFd) -> io::Result<()> {
     switch_on(socket, libc::UDP_GRO)
 }
 
+/// Whether the system cuts one message of a UDP socket into datagrams (UDP_SEGMENT, Linux 4.18): one that does not would
+/// send it as a single datagram.
+pub fn can_send_trains(socket: &impl AsFd) -> bool {
+    // 0 is what it is set to: each message says for itself.
+    set_number(socket, libc::UDP_SEGMENT, 0).is_ok()
+}
+
 fn switch_on(socket: &impl AsFd, option: c_int) -> io::Result<()> {
-    let on: c_int = 1;
+    set_number(socket, option, 1)
+}
+
+fn set_number(socket: &impl AsFd, option: c_int, number: c_int) -> io::Result<()> {
     // SAFETY: these options read one `int` through the pointer, which lives over the call.
     let outcome = unsafe {
-        let (value, len) = ((&raw const on).cast(), size_of::<c_int>() as libc::socklen_t);
+        let (value, len) = ((&raw const number).cast(), size_of::<c_int>() as libc::socklen_t);
         libc::setsockopt(socket.as_fd().as_raw_fd(), libc::SOL_UDP, option, value, len)
     };
     if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }

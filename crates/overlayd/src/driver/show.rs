@@ -60,6 +60,7 @@ impl<E: Engine> Driver<E> {
                 mac: record.mac,
                 mac_type: record.mac_type,
                 vid: record.vid,
+                offloads: self.engine.device_offloads(record.over, record.id),
             }),
         }
     }

@@ -14,7 +14,7 @@ use crate::datapath::{Demux, Overlay, OverlayCounters, OverlaySettings, Port, Po
 use crate::device::{DeviceKit, NamespaceError, TapDevice, TapError, TapSpec};
 use crate::engine::{DeviceSpec, Engine, Existing, OverlaySpec};
 use crate::lookup::{Answer, Desk, Ends, Question, TargetTable};
-use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, TargetPage};
+use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, OffloadInfo, TargetPage};
 use crate::socket::{BindError, check_local};
 use crate::types::{LinkId, LinkName, MacAddr};
 
@@ -290,6 +290,11 @@ impl Engine for UserspaceEngine {
     fn device_counters(&self, over: LinkId, link: LinkId) -> LinkCounters {
         let device = self.overlays.get(&over).and_then(|member| member.ports.get(&link));
         device.map(|device| device.port.what.counters().link()).unwrap_or_default()
+    }
+
+    fn device_offloads(&self, over: LinkId, link: LinkId) -> OffloadInfo {
+        let device = self.overlays.get(&over).and_then(|member| member.ports.get(&link));
+        device.map(|device| device.port.what.offloads().info()).unwrap_or_default()
     }
 
     fn muxes(&self) -> Vec<MuxInfo> {

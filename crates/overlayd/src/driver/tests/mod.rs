@@ -14,7 +14,7 @@ use overlay_core::engine::{DeviceSpec, Existing, OverlaySpec};
 use overlay_core::lookup::{Answer, Ends, Question, Sources, TargetMode, Timing};
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{
-    CounterInfo, LinkCounters, LinkState, MacChoice, MuxInfo, OverlayInfo, Status, TargetPage,
+    CounterInfo, LinkCounters, LinkState, MacChoice, MuxInfo, OffloadInfo, OverlayInfo, Status, TargetPage,
 };
 use overlay_core::socket::BindError;
 use overlay_core::types::{MacAddr, VnetId};
@@ -99,6 +99,10 @@ impl Engine for Notes {
 
     fn device_counters(&self, _over: LinkId, _link: LinkId) -> LinkCounters {
         LinkCounters::default()
+    }
+
+    fn device_offloads(&self, _over: LinkId, _link: LinkId) -> OffloadInfo {
+        OffloadInfo::default()
     }
 
     fn muxes(&self) -> Vec<MuxInfo> {
