@@ -116,4 +116,6 @@ impl<'a, D> Open<'a, D> {
 }
 
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod tests;

@@ -9,6 +9,9 @@ pub const RUN_SEGMENTS: usize = 64;
 /// Octets of a packet that an IPv4 header can tell.
 const PACKET_MAX: usize = 65_535;
 
+/// What some write for a checksum of 0. Only UDP has a use for it (RFC 768), and there it is the only way to write 0.
+const ALTERNATE_ZERO: [u8; 2] = [0xff; 2];
+
 const ACK: u8 = 0x10;
 const PSH: u8 = 0x08;
 
@@ -19,7 +22,7 @@ pub struct Member {
     ip: usize,
     transport: usize,
     header_len: usize,
-    /// Where its payload ends; Ethernet padding is behind that.
+    /// Where its payload ends, and the frame.
     end: usize,
 }
 
@@ -39,19 +42,28 @@ impl Member {
         };
         let member =
             Self { gso, ip, transport: at, header_len: at + header_len, end: at + packet.payload.len() };
-        // A segment without payload carries an acknowledgement of its own.
-        let bears = member.payload_len() > 0 && member.header_len <= CUT_HEADER_MAX;
+        // A segment without payload carries an acknowledgement of its own, and Ethernet padding would be lost.
+        let whole = member.payload_len() > 0 && member.end == frame.len();
+        let bears = whole && member.header_len <= CUT_HEADER_MAX;
         bears.then_some(member)
     }
 
-    /// Whether its checksums are right.
+    /// Whether its checksums are right, and as we write them: a cut is to give back the same octets.
     pub fn is_intact(&self, frame: &[u8]) -> bool {
-        if !self.is_v6() && Sum::default().plus(&frame[self.ip..self.transport]).folded() != 0xffff {
+        if !self.is_v6() && !is_intact_header(&frame[self.ip..self.transport]) {
+            return false;
+        }
+        if self.protocol() == Transport::Tcp && self.checksum(frame) == ALTERNATE_ZERO {
             return false;
         }
         let addresses = &frame[self.addresses()..self.transport];
         let octets = &frame[self.transport..self.end];
         pseudo_sum(addresses, self.protocol(), octets.len()).plus(octets).folded() == 0xffff
+    }
+
+    fn checksum(&self, frame: &[u8]) -> [u8; 2] {
+        let at = self.transport + self.protocol().checksum_offset();
+        [frame[at], frame[at + 1]]
     }
 
     /// Where the payload stands in the frame.
@@ -79,6 +91,10 @@ impl Member {
     fn addresses(&self) -> usize {
         self.ip + if self.is_v6() { 8 } else { 12 }
     }
+}
+
+fn is_intact_header(ip: &[u8]) -> bool {
+    ip[10..12] != ALTERNATE_ZERO && Sum::default().plus(ip).folded() == 0xffff
 }
 
 fn tcp_kind(packet: &Packet<'_>) -> Option<Gso> {
@@ -124,9 +140,12 @@ impl Run {
         self.first.header_len + self.first.payload_len()
     }
 
-    /// Whether a frame is of the same flow, so that it may not overtake the run.
+    /// Whether a frame is of the same flow, so that it may not overtake the run. A packet that cannot be read may be of
+    /// any flow.
     pub fn is_of_flow(&self, frame: &[u8], ethernet: &Ethernet) -> bool {
-        let Some(packet) = Packet::parse(frame, ethernet) else { return false };
+        let Some(packet) = Packet::parse(frame, ethernet) else {
+            return ethernet.ethertype.to_be_bytes() == self.headers[self.first.ip - 2..self.first.ip];
+        };
         let ports =
             self.headers[self.first.transport..][..4] == packet.payload[..packet.payload.len().min(4)];
         packet.addresses == &self.headers[self.first.addresses()..self.first.transport]
@@ -232,147 +251,4 @@ fn put(octets: &mut [u8], at: usize, word: u16) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::twin::{segments, super_frame};
-    use super::*;
-    use proptest::prelude::*;
-
-    fn ethernet(frame: &[u8]) -> Ethernet {
-        Ethernet::parse(frame).unwrap()
-    }
-
-    fn member(frame: &[u8]) -> Option<Member> {
-        Member::new(frame, &Ethernet::parse(frame)?).filter(|member| member.is_intact(frame))
-    }
-
-    /// Two neighbouring segments of one flow.
-    fn pair(gso: Gso, v6: bool) -> [Vec<u8>; 2] {
-        let (frame, vnet) = super_frame(gso, v6, false, 3, 250, 100);
-        let mut parts = segments(&frame, &vnet);
-        parts.truncate(2);
-        // The first segment of the maker's frame has CWR, which no member has.
-        parts.iter_mut().for_each(|part| {
-            change(part, |_, transport| {
-                if gso != Gso::Udp {
-                    transport[13] = ACK;
-                }
-            });
-        });
-        parts.try_into().unwrap()
-    }
-
-    /// Changes headers and makes the checksums right again.
-    fn change(frame: &mut [u8], how: impl Fn(&mut [u8], &mut [u8])) {
-        let packet_offset = Packet::parse(frame, &ethernet(frame)).unwrap().payload_offset;
-        let (before, transport) = frame.split_at_mut(packet_offset);
-        how(&mut before[14..], transport);
-        let v6 = before[14] >> 4 == 6;
-        let protocol = if before[14 + if v6 { 6 } else { 9 }] == 6 { Transport::Tcp } else { Transport::Udp };
-        if !v6 {
-            put(before, 24, 0);
-            let checksum = Sum::default().plus(&before[14..]).checksum();
-            put(before, 24, checksum);
-        }
-        put(transport, protocol.checksum_offset(), 0);
-        let addresses = if v6 { &before[22..] } else { &before[26..34] };
-        let sum = pseudo_sum(addresses, protocol, transport.len()).plus(transport);
-        put(transport, protocol.checksum_offset(), protocol.checksum(sum));
-    }
-
-    fn joins(one: &[u8], other: &[u8]) -> bool {
-        let (Some(first), Some(second)) = (member(one), member(other)) else { return false };
-        Run::new(one, first).join(other, second)
-    }
-
-    proptest! {
-        #[test]
-        fn a_run_of_a_super_frames_segments_is_the_super_frame(
-            kind in 0usize..4, tagged: bool, options in 0usize..11, len in 1usize..6000, size in 100usize..1500,
-        ) {
-            let (gso, v6) = [(Gso::TcpV4, false), (Gso::TcpV6, true), (Gso::Udp, false), (Gso::Udp, true)][kind];
-            let (mut frame, vnet) = super_frame(gso, v6, tagged, options, len, size);
-            let transport = Packet::parse(&frame, &ethernet(&frame)).unwrap().payload_offset;
-            if gso != Gso::Udp { frame[transport + 13] = ACK | PSH; }
-            let parts = segments(&frame, &vnet);
-            let mut run = Run::new(&parts[0], member(&parts[0]).unwrap());
-            for part in &parts[1..] {
-                prop_assert!(run.join(part, member(part).unwrap()));
-            }
-            prop_assert_eq!(run.segments(), parts.len());
-            let (merged_vnet, headers) = run.finish();
-            let mut merged = headers.to_vec();
-            parts.iter().for_each(|part| merged.extend(&part[member(part).unwrap().payload()]));
-            if parts.len() > 1 {
-                prop_assert_eq!(merged_vnet, vnet);
-            }
-            prop_assert_eq!(segments(&merged, &merged_vnet), parts);
-        }
-
-        #[test]
-        fn any_frames_are_judged(one in prop::collection::vec(any::<u8>(), 14..120), other in prop::collection::vec(any::<u8>(), 14..120)) {
-            joins(&one, &other);
-        }
-    }
-
-    #[test]
-    fn neighbours_join() {
-        for (gso, v6) in [(Gso::TcpV4, false), (Gso::TcpV6, true), (Gso::Udp, false), (Gso::Udp, true)] {
-            let [one, other] = pair(gso, v6);
-            assert!(joins(&one, &other), "{gso:?}");
-        }
-    }
-
-    #[test]
-    fn what_a_super_frame_cannot_say_keeps_a_frame_alone() {
-        type Change = fn(&mut [u8], &mut [u8]);
-        let changes: [(&str, Change); 12] = [
-            ("another port", |_, tcp| tcp[1] = 7),
-            ("another sequence", |_, tcp| tcp[7] ^= 1),
-            ("another acknowledgement", |_, tcp| tcp[11] ^= 1),
-            ("another window", |_, tcp| tcp[15] ^= 1),
-            ("FIN", |_, tcp| tcp[13] |= 1),
-            ("SYN", |_, tcp| tcp[13] |= 2),
-            ("ECN's echo", |_, tcp| tcp[13] |= 0x40),
-            ("another option", |_, tcp| tcp[21] ^= 1),
-            ("another TOS", |ip, _| ip[1] = 4),
-            ("another TTL", |ip, _| ip[8] = 1),
-            ("no DF", |ip, _| ip[6] = 0),
-            ("another identification", |ip, _| ip[5] ^= 8),
-        ];
-        for (what, how) in changes {
-            let [one, mut other] = pair(Gso::TcpV4, false);
-            change(&mut other, how);
-            assert!(!joins(&one, &other), "{what}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_checksum_keeps_a_frame_alone() {
-        for (gso, v6) in [(Gso::TcpV4, false), (Gso::TcpV6, true), (Gso::Udp, false)] {
-            let [_, mut other] = pair(gso, v6);
-            *other.last_mut().unwrap() ^= 1;
-            assert_eq!(member(&other), None);
-        }
-    }
-
-    #[test]
-    fn a_wrong_checksum_of_the_ip_header_keeps_a_frame_alone() {
-        let [mut one, _] = pair(Gso::TcpV4, false);
-        one[24] ^= 1;
-        assert_eq!(member(&one), None);
-    }
-
-    #[test]
-    fn a_push_ends_a_run() {
-        let [mut one, other] = pair(Gso::TcpV4, false);
-        change(&mut one, |_, tcp| tcp[13] |= PSH);
-        assert!(!joins(&one, &other));
-    }
-
-    #[test]
-    fn datagrams_without_a_checksum_stay_alone() {
-        let [mut one, _] = pair(Gso::Udp, false);
-        one[40..42].copy_from_slice(&[0, 0]);
-        assert_eq!(member(&one), None);
-    }
-}
+mod tests;

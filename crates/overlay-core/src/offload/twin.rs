@@ -76,3 +76,11 @@ fn finish_pseudo(frame: &mut [u8], at: usize) {
     let sum = packet.pseudo_sum(packet.transport.unwrap()).folded();
     frame[at..at + 2].copy_from_slice(&sum.to_be_bytes());
 }
+
+/// Puts the sum of the pseudo-header where the checksum of a changed super-frame is to be.
+pub(crate) fn checked(frame: &mut [u8]) {
+    let ethernet = Ethernet::parse(frame).unwrap();
+    let packet = Packet::parse(frame, &ethernet).unwrap();
+    let at = packet.payload_offset + packet.transport.unwrap().checksum_offset();
+    finish_pseudo(frame, at);
+}
