@@ -98,6 +98,8 @@ impl<D: Device> Overlay<D> {
 #[cfg(test)]
 mod tests {
     use super::super::twin::{ANY, Bench, frame_to, point};
+    use crate::offload::twin::{segments, super_frame};
+    use crate::offload::{Gso, VnetHeader};
     use crate::types::{MacAddr, VlanId};
 
     #[test]
@@ -169,5 +171,52 @@ mod tests {
         bench.sent(60);
         assert_eq!((bench.taken(2).len(), bench.drops()), (1, vec![("device-down", 1)]));
         bench.check_counters();
+    }
+
+    /// A datagram whose checksum is unfinished, to somebody.
+    fn unfinished(to: MacAddr) -> (Vec<u8>, VnetHeader) {
+        let (mut frame, _) = super_frame(Gso::Udp, false, false, 0, 300, 1000);
+        frame[..6].copy_from_slice(&to.0);
+        (frame, VnetHeader::unfinished(34, 6))
+    }
+
+    #[test]
+    fn an_unfinished_checksum_is_finished_for_the_wire() {
+        let bench = Bench::new(&[None]);
+        let (frame, vnet) = unfinished(MacAddr([2, 9, 9, 9, 9, 9]));
+        let (_, datagram) = bench.transmit_with(0, &frame, vnet).unwrap();
+        let finished = &segments(&frame, &vnet.segmented(Gso::Udp, 42, 1000))[0];
+        assert_eq!(datagram[8..][34..], finished[34..]);
+        assert_ne!(datagram[8..][34..], frame[34..]);
+    }
+
+    #[test]
+    fn an_unfinished_checksum_is_left_to_a_neighbour() {
+        let bench = Bench::new(&[None, None]);
+        let (frame, vnet) = unfinished(bench.mac(1));
+        assert_eq!(bench.transmit_with(0, &frame, vnet), None);
+        assert_eq!(bench.taken_with_headers(1), [(vnet, frame)]);
+    }
+
+    #[test]
+    fn an_unfinished_checksum_for_all_is_finished_for_the_wire_and_left_to_neighbours() {
+        let bench = Bench::new(&[None, None]);
+        let (frame, vnet) = unfinished(ANY);
+        let (_, datagram) = bench.transmit_with(0, &frame, vnet).unwrap();
+        assert_eq!(bench.taken_with_headers(1), [(vnet, frame.clone())]);
+        assert_ne!(datagram[8..], frame);
+    }
+
+    #[test]
+    fn a_super_frame_for_a_neighbour_is_handed_across_whole() {
+        for (gso, v6) in [(Gso::TcpV4, false), (Gso::TcpV6, true), (Gso::Udp, false)] {
+            let bench = Bench::new(&[None, None]);
+            let (mut frame, vnet) = super_frame(gso, v6, false, 0, 50_000, 1000);
+            frame[..6].copy_from_slice(&bench.mac(1).0);
+            assert_eq!(bench.transmit_with(0, &frame, vnet), None);
+            assert_eq!(bench.taken_with_headers(1), [(vnet, frame)]);
+            assert_eq!(bench.overlay.counters().info().to_devices, 50, "as the frames that it is of");
+            bench.check_counters();
+        }
     }
 }

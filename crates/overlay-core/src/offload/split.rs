@@ -148,12 +148,10 @@ pub fn finish_checksum(frame: &mut [u8], vnet: &VnetHeader) -> Result<(), BadSup
     if offset + 2 > part.len() {
         return Err(BadSuperFrame);
     }
-    // The field holds the sum of the pseudo-header. No transport may send 0 that means "no checksum"; all ones
-    // mean the same number.
-    let checksum = match Sum::default().plus(part).checksum() {
-        0 => 0xffff,
-        checksum => checksum,
-    };
+    // The field holds the sum of the pseudo-header. 0 says "no checksum" in UDP, where all ones mean the same number;
+    // in any other protocol it is a checksum like others. Which one it is, only the place of the checksum tells.
+    let transport = if offset == Transport::Udp.checksum_offset() { Transport::Udp } else { Transport::Tcp };
+    let checksum = transport.checksum(Sum::default().plus(part));
     put(part, offset, checksum);
     Ok(())
 }
@@ -258,6 +256,62 @@ mod tests {
     fn absurd_segments_are_refused() {
         let (frame, vnet) = super_frame(Gso::TcpV4, false, false, 0, 60_000, 7);
         assert_eq!(Cut::new(&frame, &Ethernet::parse(&frame).unwrap(), &vnet), Err(BadSuperFrame));
+    }
+
+    /// A super-frame of one segment whose checksum is 0 when it is finished, which the last two octets of payload see to.
+    fn summing_to_nothing(gso: Gso, v6: bool) -> (Vec<u8>, VnetHeader) {
+        let (mut frame, vnet) = super_frame(gso, v6, false, 0, 100, 1000);
+        let (start, offset) = vnet.needs_checksum().unwrap();
+        let end = frame.len();
+        frame[end - 2..].fill(0);
+        if gso != Gso::Udp {
+            // The only segment is the first and the last, and keeps its flags.
+            frame[start + 13] = 0x10;
+        }
+        let missing = Sum::default().plus(&frame[start..]).checksum();
+        frame[end - 2..].copy_from_slice(&missing.to_be_bytes());
+        assert_eq!(Sum::default().plus(&frame[start..]).checksum(), 0);
+        assert_ne!(frame[start + offset..][..2], [0, 0], "a pseudo-header is never nothing");
+        (frame, vnet)
+    }
+
+    #[test]
+    fn a_checksum_of_0_becomes_all_ones_in_udp_and_in_nothing_else() {
+        for (gso, v6, expected) in [
+            (Gso::Udp, false, [0xff, 0xff]),
+            (Gso::Udp, true, [0xff, 0xff]),
+            (Gso::TcpV4, false, [0, 0]),
+            (Gso::TcpV6, true, [0, 0]),
+        ] {
+            let (frame, vnet) = summing_to_nothing(gso, v6);
+            let (start, offset) = vnet.needs_checksum().unwrap();
+            let cut = segments(&frame, &vnet).remove(0);
+            assert_eq!(cut[start + offset..][..2], expected, "{gso:?} cut");
+            let mut finished = frame.clone();
+            finish_checksum(&mut finished, &vnet).unwrap();
+            assert_eq!(finished[start + offset..][..2], expected, "{gso:?} finished");
+            check(&cut);
+            check(&complete(finished));
+        }
+    }
+
+    #[test]
+    fn a_checksum_of_another_protocol_may_be_0() {
+        // ICMPv6 (RFC 4443 section 2.3), whose checksum is at 2.
+        let mut frame = [0; 60];
+        frame[56..58].copy_from_slice(&[0xff, 0xff]);
+        finish_checksum(&mut frame, &VnetHeader::unfinished(54, 2)).unwrap();
+        assert_eq!(frame[56..58], [0, 0]);
+    }
+
+    /// The frame with the checksum of its IP header right, which only a cut writes.
+    fn complete(mut frame: Vec<u8>) -> Vec<u8> {
+        if frame[14] >> 4 == 4 {
+            put(&mut frame, 24, 0);
+            let checksum = Sum::default().plus(&frame[14..34]).checksum();
+            put(&mut frame, 24, checksum);
+        }
+        frame
     }
 
     #[test]
