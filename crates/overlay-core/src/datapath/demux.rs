@@ -33,7 +33,10 @@ impl<D: Device> Demux<D> {
         };
         match self.kind(arrival.octets, len) {
             Kind::Train => {
-                arrival.octets.chunks(len).for_each(|octets| self.datagram(arrival, octets, None, inbox));
+                let (last, whole) = arrival.last_and_whole(len);
+                let before = Arrival { cut: false, ..*arrival };
+                whole.chunks(len).for_each(|octets| self.datagram(&before, octets, None, inbox));
+                self.datagram(arrival, last, None, inbox);
             }
             Kind::SuperFrame => self.datagram(arrival, arrival.octets, Some(len), inbox),
             Kind::Doubtful => {
@@ -120,6 +123,15 @@ pub struct Arrival<'a> {
     pub train: Option<usize>,
 }
 
+impl<'a> Arrival<'a> {
+    /// Of a train of datagrams of `len` octets, the last, whose end is missing where the train's is, and those before it.
+    fn last_and_whole(&self, len: usize) -> (&'a [u8], &'a [u8]) {
+        let start = self.octets.len().saturating_sub(1) / len * len;
+        let (whole, last) = self.octets.split_at(start);
+        (last, whole)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::twin::{Bench, Twin, frame_to, point};
@@ -202,6 +214,20 @@ mod tests {
         let (demux, overlay, counters) = demux(bench);
         arrive(&demux, &octets, octets.len() / 3);
         assert_eq!((counts(&counters), overlay.counters().info().to_devices), ([3, 0, 0], 3));
+    }
+
+    #[test]
+    fn a_train_that_is_longer_than_its_room_loses_its_last_datagram_alone() {
+        let bench = Bench::new(&[None]);
+        let one = datagram(&bench);
+        let (demux, overlay, counters) = demux(bench);
+        for octets in [&one.repeat(3)[..], &one.repeat(3)[..3 * one.len() - 1]] {
+            let mut inbox = Inbox::default();
+            let train = Some(one.len());
+            demux.receive(&Arrival { sender: point().ip(), octets, cut: true, train }, &mut inbox);
+            inbox.finish();
+        }
+        assert_eq!((counts(&counters), overlay.counters().info().to_devices), ([6, 2, 0], 4));
     }
 
     #[test]

@@ -27,4 +27,6 @@ pub use waiting::Waiting;
 use inner::Inner;
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod twin;
