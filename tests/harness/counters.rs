@@ -34,13 +34,6 @@ impl Counters {
     pub fn drops(&self) -> u64 {
         self.0.iter().filter(|(name, _)| name.starts_with("drop-")).map(|(_, value)| value).sum()
     }
-
-    /// Whether what came in is what went out, what was dropped, and what waits.
-    pub fn balanced(&self) -> bool {
-        let entered = ["from-devices", "from-wire", "injected", "copies"].map(|name| self.of(name));
-        let left = ["to-devices", "to-wire", "waiting"].map(|name| self.of(name));
-        entered.iter().sum::<u64>() == left.iter().sum::<u64>() + self.drops()
-    }
 }
 
 #[cfg(test)]
@@ -48,11 +41,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_frame_is_accounted_for() {
+    fn counters_are_read_by_name() {
         let rows = "from-devices:3\nfrom-wire:2\ncopies:1\nto-devices:2\nto-wire:3\ndrop-runt:1\n";
         let counters = Counters::parse(rows);
-        assert!(counters.balanced());
         assert_eq!((counters.drops(), counters.dropped("runt"), counters.dropped("too-big")), (1, 1, 0));
-        assert!(!Counters::parse("from-wire:1\nto-devices:0\n").balanced());
+        assert_eq!((counters.of("from-wire"), counters.of("injected")), (2, 0));
     }
 }

@@ -92,6 +92,7 @@ impl Host {
     /// # Errors
     /// The daemon's refusal, or that there is no answer.
     pub fn try_ask(&self, daemon: Daemon, request: Request) -> Result<Response, ClientError> {
+        self.note(&request);
         Client::connect(self.paths(), daemon, "test")?.call(request)
     }
 
@@ -101,12 +102,19 @@ impl Host {
     /// The daemon does not run.
     #[track_caller]
     pub fn launch(&self, daemon: Daemon, request: Request) -> UnixStream {
+        self.note(&request);
         let mut stream = UnixStream::connect(self.paths().socket(daemon)).expect("a daemon that runs");
         let hello = Hello { protocol: VERSION, program: "test".to_owned() };
         let hello = serde_json::to_string(&hello).expect("a line");
         let call = serde_json::to_string(&Call { id: 1, request }).expect("a line");
         stream.write_all(format!("{hello}\n{call}\n").as_bytes()).expect("taken");
         stream
+    }
+
+    fn note(&self, request: &Request) {
+        if matches!(request, Request::DeleteOverlay { .. } | Request::DeleteVnic { .. }) {
+            self.forget();
+        }
     }
 
     /// An overlay as overlayd sees it, if it is there.

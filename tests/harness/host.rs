@@ -1,12 +1,14 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use overlay_core::control::{Client, Daemon, Paths};
 use overlay_core::protocol::{Request, Response};
 
-use crate::{Counters, Namespace, Outcome, Running, SHORT, wait_until};
+use crate::wait::try_until;
+use crate::{Accounts, Counters, Namespace, Outcome, Running, SHORT, wait_until};
 
 /// A host: a network namespace with a run directory, a state directory and up to two daemons of its own.
 #[derive(Debug)]
@@ -16,6 +18,8 @@ pub struct Host {
     directory: PathBuf,
     paths: Paths,
     configuration: PathBuf,
+    /// Whether something may have been deleted since the driver was started, and what it counted with it.
+    forgetful: AtomicBool,
     /// Arguments for its lookup daemon beside the usual ones.
     pub varpd_arguments: Vec<String>,
     /// Its namespace.
@@ -41,8 +45,8 @@ impl Host {
         net.set("OVERLAY_RUN_DIR", &paths.run);
         net.set("OVERLAY_STATE_DIR", &paths.state);
         let configuration = Path::new("/etc/netns").join(net.name());
-        let (overlayd, varpd, varpd_arguments) = (None, None, Vec::new());
-        Self { overlayd, varpd, directory, paths, configuration, varpd_arguments, net }
+        let (overlayd, varpd, varpd_arguments, forgetful) = (None, None, Vec::new(), AtomicBool::default());
+        Self { overlayd, varpd, directory, paths, configuration, forgetful, varpd_arguments, net }
     }
 
     /// A host on which both daemons run.
@@ -64,6 +68,7 @@ impl Host {
     #[track_caller]
     pub fn start_overlayd(&mut self) {
         let log = self.directory.join("overlayd.log");
+        self.forgetful = AtomicBool::default();
         self.overlayd = Some(Running::start(&self.net, &self.paths, Daemon::Overlayd, &[], &log));
     }
 
@@ -133,7 +138,15 @@ impl Host {
 
     /// The outcome of a `dladm` command.
     pub fn dladm(&self, words: &[&str]) -> Outcome {
+        if words.first().is_some_and(|word| word.starts_with("delete-")) {
+            self.forget();
+        }
         self.net.run(&[&["dladm"], words].concat())
+    }
+
+    /// Notes that something may be deleted: what the driver counts of it goes with it.
+    pub fn forget(&self) {
+        self.forgetful.store(true, Ordering::Relaxed);
     }
 
     /// What a `dladm` command printed.
@@ -275,18 +288,24 @@ impl Host {
         Counters::parse(&rows.join("\n"))
     }
 
-    /// Checks that every overlay accounts for each of its frames.
+    /// Checks that its driver accounts for every frame.
     ///
     /// # Panics
-    /// One does not, even after its frames have had time to arrive.
+    /// It does not, even after frames have had time to arrive.
     #[track_caller]
     pub fn check_counters(&self) {
-        for overlay in self.overlays() {
-            wait_until(SHORT, "frames in = frames out + drops", || {
-                let counters = self.counters(&overlay);
-                if counters.balanced() { Ok(()) } else { Err(format!("{overlay}: {counters:?}")) }
-            });
-        }
+        self.accounts().unwrap_or_else(|problem| panic!("{problem}"));
+    }
+
+    /// What its driver does not account for, even after frames have had time to arrive.
+    fn accounts(&self) -> Result<(), String> {
+        try_until(SHORT, || {
+            let client = Client::connect(&self.paths, Daemon::Overlayd, "test");
+            let accounts = client
+                .and_then(|mut client| Accounts::ask(&mut client, self.forgetful.load(Ordering::Relaxed)));
+            let accounts = accounts.map_err(|error| format!("the driver does not answer: {error}"))?;
+            accounts.check().map_err(|problem| format!("{problem}; {accounts:?}"))
+        })
     }
 
     /// Everything that a command could change, as text.
@@ -344,12 +363,18 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        if thread::panicking() {
+        // A test that has ended its driver by `kill9` or `stop` has nothing to check.
+        let checked = !thread::panicking() && self.overlayd.is_some();
+        let outcome = if checked { self.accounts() } else { Ok(()) };
+        if thread::panicking() || outcome.is_err() {
             self.show_logs();
         }
         drop((self.varpd.take(), self.overlayd.take()));
         let _ = fs::remove_dir_all(&self.directory);
         let _ = fs::remove_dir_all(&self.configuration);
+        if let Err(problem) = outcome {
+            panic!("{}: {problem}", self.net.name());
+        }
     }
 }
 

@@ -3,12 +3,14 @@
 //! A host is a network namespace with its own two daemons ([`Host`]); an [`Underlay`] joins hosts by a
 //! veth pair and a [`Switch`] by a bridge; a [`KernelPeer`] has the kernel's vxlan device where a host has
 //! ours; a [`Zone`] is a namespace that a VNIC was moved into. A [`Scene`] is two ends that can already talk, a [`Trio`] three.
+//! A host that ends while its driver runs checks that the driver has accounted for every frame ([`Accounts`]).
 //! Every name carries the process id, so that two runs never meet, and whatever a test made ends with it,
 //! also when it panics. Nothing here sleeps but [`wait_until`].
 #![forbid(unsafe_code)]
 
 pub mod frame;
 
+mod accounts;
 mod capture;
 mod command;
 mod counters;
@@ -27,6 +29,7 @@ mod trio;
 mod underlay;
 mod wait;
 
+pub use accounts::Accounts;
 pub use capture::{Capture, questions_to_all};
 pub use command::{Outcome, program};
 pub use counters::Counters;

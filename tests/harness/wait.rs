@@ -13,14 +13,24 @@ const POLL: Duration = Duration::from_millis(10);
 /// # Panics
 /// It did not hold within `limit`; the message says what was waited for and what was seen last.
 #[track_caller]
-pub fn wait_until<T>(limit: Duration, what: &str, mut condition: impl FnMut() -> Result<T, String>) -> T {
+pub fn wait_until<T>(limit: Duration, what: &str, condition: impl FnMut() -> Result<T, String>) -> T {
+    try_until(limit, condition)
+        .unwrap_or_else(|seen| panic!("not within {limit:?}: {what}; seen instead: {seen}"))
+}
+
+/// The same where not to hold is no panic.
+///
+/// # Errors
+/// What was seen last.
+pub(crate) fn try_until<T>(
+    limit: Duration,
+    mut condition: impl FnMut() -> Result<T, String>,
+) -> Result<T, String> {
     let start = Instant::now();
     loop {
-        let seen = match condition() {
-            Ok(found) => return found,
-            Err(seen) => seen,
-        };
-        assert!(start.elapsed() < limit, "not within {limit:?}: {what}; seen instead: {seen}");
-        thread::sleep(POLL);
+        match condition() {
+            Err(_) if start.elapsed() < limit => thread::sleep(POLL),
+            outcome => return outcome,
+        }
     }
 }
