@@ -46,7 +46,7 @@ pub use scene::{
 };
 pub use spawned::Spawned;
 pub use table::{Table, inner_link_local, inner_mac};
-pub use traffic::{Echo, Transfer, tcp_copy, udp_receive, udp_send};
+pub use traffic::{Bursts, Echo, Transfer, tcp_copy, udp_receive, udp_send};
 pub use trio::{Third, Trio};
 pub use underlay::{Switch, Underlay};
 pub use wait::{LONG, SHORT, wait_until};

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::UdpGsoSegment;
+
 use crate::{LONG, Namespace, wait_until};
 
 /// Octets of content made at a time.
@@ -14,6 +17,7 @@ const BLOCK: usize = 64 * 1024;
 const STALL: Duration = Duration::from_secs(40);
 
 /// Pseudo-random octets that depend on a seed alone (xorshift64*, Vigna 2016).
+#[derive(Debug)]
 struct Content {
     state: u64,
     block: Vec<u8>,
@@ -31,6 +35,18 @@ impl Content {
             self.refill();
         }
         &self.block[self.used..]
+    }
+
+    /// The next `count` octets.
+    fn take(&mut self, count: usize) -> Vec<u8> {
+        let mut taken = Vec::with_capacity(count);
+        while taken.len() < count {
+            let octets = self.next();
+            let part = octets.len().min(count - taken.len());
+            taken.extend(&octets[..part]);
+            self.used += part;
+        }
+        taken
     }
 
     fn refill(&mut self) {
@@ -234,5 +250,48 @@ pub fn udp_receive(socket: &UdpSocket) -> Option<Vec<u8>> {
         Ok(count) => Some(buffer[..count].to_vec()),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
         Err(error) => panic!("cannot receive: {error}"),
+    }
+}
+
+/// Datagrams that leave in bursts, each handed to the kernel as one super-frame (UDP_SEGMENT, udp(7)).
+#[derive(Debug)]
+pub struct Bursts {
+    sender: UdpSocket,
+    receiver: UdpSocket,
+    size: usize,
+    content: Content,
+}
+
+impl Bursts {
+    /// From a namespace to an address of another, in datagrams of `size` octets.
+    ///
+    /// # Panics
+    /// The sockets cannot be made.
+    #[track_caller]
+    pub fn new(from: &Namespace, to: &Namespace, at: impl Into<IpAddr>, size: u16) -> Self {
+        let at = at.into();
+        let any = if at.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let receiver = to.inside(|| UdpSocket::bind((at, 0))).expect("an address of that namespace");
+        let sender = from.inside(|| UdpSocket::bind(any)).expect("any address");
+        sender.connect(receiver.local_addr().expect("a bound socket")).expect("a route to it");
+        setsockopt(&sender, UdpGsoSegment, &size.into()).expect("a kernel that cuts datagrams");
+        receiver.set_read_timeout(Some(Duration::from_secs(2))).expect("a time limit");
+        Self { sender, receiver, size: size.into(), content: Content::new(u64::from(size)) }
+    }
+
+    /// Sends `count` datagrams and a shorter one as one burst.
+    ///
+    /// # Panics
+    /// One of them does not arrive, or not in its turn, or not as it was sent.
+    #[track_caller]
+    pub fn send(&mut self, count: usize) {
+        let burst = self.content.take(count * self.size + self.size / 2);
+        assert_eq!(self.sender.send(&burst).expect("a burst is taken"), burst.len());
+        let mut buffer = vec![0; BLOCK];
+        for (number, datagram) in burst.chunks(self.size).enumerate() {
+            let arrived = self.receiver.recv(&mut buffer);
+            let arrived = arrived.unwrap_or_else(|error| panic!("datagram {number} of {count}: {error}"));
+            assert!(buffer[..arrived] == *datagram, "datagram {number} of {count} is another");
+        }
     }
 }
