@@ -4,11 +4,13 @@
 //! found is a file, and over random octets.
 #![forbid(unsafe_code)]
 
+mod datapath;
 mod frame;
 #[path = "../../../crates/overlayd/src/records.rs"]
 #[expect(dead_code, reason = "overlayd is a program, and only reading its records concerns us here")]
 mod records;
 mod stored;
+mod stream;
 
 use overlay_core::lookup::{Octets, Verdict};
 use overlay_core::protocol::{Call, Request, Response, ServerLine, Session};
@@ -19,13 +21,14 @@ use varpd::plugins::interface::Finding;
 use varpd::plugins::program::answers_every_question;
 use varpd::proxy::rehearse;
 
+pub use datapath::{merge, receive, transmit};
 pub use stored::records;
 
 /// An entry with its name, which is that of its corpus and its target.
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ENTRIES: [Entry; 7] = [
+pub const ENTRIES: [Entry; 10] = [
     ("files", files),
     ("records", records),
     ("control", control),
@@ -33,6 +36,9 @@ pub const ENTRIES: [Entry; 7] = [
     ("ndp", ndp),
     ("dhcp", dhcp),
     ("program", program),
+    ("transmit", transmit),
+    ("receive", receive),
+    ("merge", merge),
 ];
 
 /// Characters in one line for people, with whatever they quote.
