@@ -120,6 +120,7 @@ impl Filled {
         let settings = OverlaySettings {
             vnetid: VnetId::new(23).expect("legal"),
             encap: encap::by_name("vxlan").expect("it is there"),
+            outer: encap::Outer::default(),
             mtu: OverlayMtu::default(),
             active: true,
             target: Some(TargetMode::Dynamic),

@@ -1,6 +1,6 @@
 //! Overlays of MTU 1450 and 1400 over an underlay of 1500.
 
-use overlay_tests::{Host, Plan, Scene, inner_v4, tcp_copy};
+use overlay_tests::{Host, Plan, Scene, Underlay, await_ping, inner_v4, inner_v6, tcp_copy, underlay_v4};
 
 fn fragments(host: &Host) -> u64 {
     let text = host.net.run(&["cat", "/proc/net/snmp"]).ok();
@@ -39,16 +39,82 @@ fn the_default_overlay_of_1400_fits_an_underlay_of_1500() {
     full_packets_cross_whole(1400);
 }
 
+/// An end of an overlay that is larger than its underlay.
+fn furnish_too_large(host: &Host, end: u8, df: &str) {
+    let ends = format!(
+        "vxlan/listen_ip={},direct/dest_ip={},direct/dest_port=4789,mtu=1500,vxlan/df={df}",
+        underlay_v4(end),
+        underlay_v4(3 - end)
+    );
+    host.dladm_ok(&["create-overlay", "-e", "vxlan", "-s", "direct", "-v", "23", "-p", &ends, "demo0"]);
+    host.create_vnic("foo0", "demo0", &[]);
+    host.net.address("foo0", end);
+}
+
+fn too_large(df: &str) -> (Host, Host, Underlay) {
+    let (one, two) = (Host::started(), Host::started());
+    let underlay = Underlay::join(&one.net, &two.net, 1500);
+    furnish_too_large(&one, 1, df);
+    furnish_too_large(&two, 2, df);
+    await_ping(&one.net);
+    (one, two, underlay)
+}
+
 #[test]
-fn an_overlay_larger_than_its_underlay_crosses_in_fragments() {
-    let scene = Scene::ours(Plan { mtu: 1500, ..Plan::default() });
-    assert!(scene.host.net.ping(inner_v4(2), 1472, true), "a full packet crosses");
-    tcp_copy(&scene.host.net, &scene.peer.net, inner_v4(2), 10_000_000);
-    assert!(fragments(&scene.host) > 0, "outer packets are fragmented");
-    for host in [&scene.host, &scene.peer] {
+fn an_overlay_larger_than_its_underlay_crosses_in_fragments_where_they_are_allowed() {
+    let (one, two, _underlay) = too_large("unset");
+    assert!(one.net.ping(inner_v4(2), 1472, true), "a full packet crosses");
+    tcp_copy(&one.net, &two.net, inner_v4(2), 10_000_000);
+    assert!(fragments(&one) > 0, "outer packets are fragmented");
+    for host in [&one, &two] {
         host.check_counters();
         assert_eq!(host.counters("demo0").dropped("underlay-mtu"), 0);
     }
+}
+
+#[test]
+fn an_overlay_larger_than_its_underlay_tells_its_senders_what_fits() {
+    let (one, two, _underlay) = too_large("set");
+    let ping =
+        |size: &str, to: &str| one.net.run(&["ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", size, to]);
+    let told = ping("1472", "192.168.23.2");
+    assert!(told.stdout.contains("Frag needed and DF set (mtu = 1450)"), "{told:?}");
+    let known = ping("1472", "192.168.23.2");
+    assert!(known.stderr.contains("message too long, mtu=1450"), "{known:?}");
+    assert!(ping("1422", "192.168.23.2").succeeded(), "what fits crosses");
+    let told = ping("1452", "fd23::2");
+    assert!(told.stdout.contains("Packet too big: mtu=1450"), "{told:?}");
+    assert!(ping("1402", "fd23::2").succeeded(), "what fits crosses");
+    tcp_copy(&one.net, &two.net, inner_v4(2), 10_000_000);
+    tcp_copy(&two.net, &one.net, inner_v6(1), 10_000_000);
+    assert_eq!((fragments(&one), fragments(&two)), (0, 0), "no outer packet is fragmented");
+    one.check_counters();
+    assert!(one.counters("demo0").of("injected") >= 2);
+}
+
+#[test]
+fn each_segment_of_a_stream_that_may_be_divided_is() {
+    let (one, two, _underlay) = too_large("set");
+    one.net.run(&["sysctl", "-q", "-w", "net.ipv4.ip_no_pmtu_disc=1"]).ok();
+    let before = one.counters("demo0");
+    tcp_copy(&one.net, &two.net, inner_v4(2), 10_000_000);
+    one.check_counters();
+    let after = one.counters("demo0");
+    assert!(after.of("copies") > before.of("copies") + 1000, "{after:?}");
+    assert_eq!(after.of("injected"), before.of("injected"), "nobody was told");
+    assert_eq!(after.dropped("underlay-mtu"), before.dropped("underlay-mtu"));
+}
+
+#[test]
+fn what_may_be_divided_is_divided_inside() {
+    let (one, two, _underlay) = too_large("set");
+    let before = one.counters("demo0");
+    assert!(one.net.ping(inner_v4(2), 1472, false), "a packet that may be divided arrives whole");
+    let after = one.counters("demo0");
+    assert_eq!(after.of("copies"), before.of("copies") + 1, "as two");
+    assert_eq!(after.dropped("underlay-mtu"), before.dropped("underlay-mtu"));
+    assert_eq!(fragments(&two), 0, "outside, nothing is");
+    one.check_counters();
 }
 
 #[test]

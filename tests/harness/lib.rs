@@ -42,11 +42,11 @@ pub use overlay_core::control::Daemon;
 pub use process::{cpu_ticks, open_fds, raise_fd_limit, resident_kib};
 pub use raw::RawLink;
 pub use scene::{
-    Family, KernelPeer, Plan, Scene, VNETID, Zone, inner_v4, inner_v6, underlay_v4, underlay_v6,
+    Family, KernelPeer, Plan, Scene, VNETID, Zone, await_ping, inner_v4, inner_v6, underlay_v4, underlay_v6,
 };
 pub use spawned::Spawned;
 pub use table::{Table, inner_link_local, inner_mac};
 pub use traffic::{Bursts, Echo, Transfer, tcp_copy, udp_receive, udp_send};
 pub use trio::{Third, Trio};
-pub use underlay::{Switch, Underlay};
+pub use underlay::{Routed, Switch, Underlay};
 pub use wait::{LONG, SHORT, wait_until};

@@ -161,8 +161,9 @@ impl Scene<KernelPeer> {
     }
 }
 
+/// Waits until the ends of a scene reach each other inside.
 #[track_caller]
-fn await_ping(from: &Namespace) {
+pub fn await_ping(from: &Namespace) {
     wait_until(SHORT, "the two ends of the scene reach each other", || {
         if from.ping(inner_v4(2), 56, false) { Ok(()) } else { Err("a ping without answer".to_owned()) }
     });

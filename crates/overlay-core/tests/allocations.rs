@@ -67,6 +67,7 @@ fn overlay() -> Arc<Overlay<Sink>> {
     let settings = OverlaySettings {
         vnetid: VnetId::new(23).expect("legal"),
         encap: encap::by_name("vxlan").expect("it is there"),
+        outer: encap::Outer::default(),
         mtu: OverlayMtu::default(),
         active: true,
         target: Some(TargetMode::Dynamic),

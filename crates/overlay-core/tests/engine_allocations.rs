@@ -64,6 +64,7 @@ fn spec(end: u8) -> OverlaySpec {
     let settings = OverlaySettings {
         vnetid: VnetId::new(23).expect("legal"),
         encap: encap::by_name("vxlan").expect("it is there"),
+        outer: encap::Outer::default(),
         mtu: OverlayMtu::default(),
         active: true,
         target: Some(TargetMode::Dynamic),

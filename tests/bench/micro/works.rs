@@ -5,7 +5,7 @@ use std::sync::Arc;
 use overlay_core::datapath::{
     FrameBuf, Outward, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings, Waiting,
 };
-use overlay_core::encap::ENCAPS;
+use overlay_core::encap::{ENCAPS, Outer};
 use overlay_core::lookup::{About, Desk, Fate, Sources, TargetMode, TargetTable, Timing, Verdict};
 use overlay_core::offload::{Cut, Member, Run, VNET_HEADER};
 use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VnetId};
@@ -175,6 +175,7 @@ fn overlay() -> Overlay<Nowhere> {
     let settings = OverlaySettings {
         vnetid: VnetId::new(VNETID).expect("legal"),
         encap: ENCAPS[0],
+        outer: Outer::default(),
         mtu,
         active: true,
         target: Some(TargetMode::Point(end())),

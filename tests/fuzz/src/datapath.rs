@@ -9,7 +9,7 @@ use overlay_core::datapath::{
     Arrival, Demux, Device, DeviceError, FrameBuf, Inbox, MuxCounters, Outward, Overlay, OverlaySettings,
     Port, PortSettings,
 };
-use overlay_core::encap::ENCAPS;
+use overlay_core::encap::{ENCAPS, Outer};
 use overlay_core::lookup::{Sources, TargetMode, TargetTable, Timing};
 use overlay_core::offload::{Cut, Offload, OffloadSet, VNET_HEADER, VnetHeader};
 use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VlanId, VnetId};
@@ -57,6 +57,7 @@ impl Stage {
         let settings = OverlaySettings {
             vnetid: VnetId::new(23).expect("a legal vnetid"),
             encap: ENCAPS[0],
+            outer: Outer::default(),
             mtu,
             active: true,
             target: Some(TargetMode::Point(end())),

@@ -23,7 +23,7 @@ pub(super) const PROPERTIES: [Column; 7] = [
     Column::new("REQ", 4),
     Column::new("VALUE", 11),
     Column::new("DEFAULT", 10),
-    Column::new("POSSIBLE", 10),
+    Column::new("POSSIBLE", 20),
 ];
 
 /// Columns of [`status`].

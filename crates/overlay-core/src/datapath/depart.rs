@@ -1,10 +1,11 @@
 //! From a frame that is for elsewhere to what goes to tunnel ends, now or after a lookup.
 
 use super::{Device, Direction, DropReason, FrameBuf, Inner, Load, Overlay, Waiting};
+use crate::encap::Stamp;
 use crate::lookup::{Asker, Ends, Fate, Refusal, Released, TargetMode};
 use crate::offload::{Cut, finish_checksum};
 use crate::types::{LinkId, Moment};
-use crate::wire::{Ethernet, FlowHasher, is_question};
+use crate::wire::{Ethernet, FlowHasher, IpHead, is_question};
 
 /// A frame that is to go to one tunnel end or several, as one datagram or several for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Departure {
     pub cut: Option<Cut>,
     /// What it counts for, at each tunnel end.
     pub load: Load,
+    /// What the outer IP header of its datagrams says.
+    pub stamp: Stamp,
 }
 
 /// What the data path needs beside the frame: the secret of flows, and the time.
@@ -120,7 +123,8 @@ impl<D: Device> Overlay<D> {
         }
         let inner = Inner::sent(frame)?;
         let flow = hasher.hash(inner.frame, &inner.ethernet);
-        let departure = Departure { ends, flow, cut: inner.cut(), load: inner.load };
+        let stamp = self.settings.outer.stamp(IpHead::read(inner.frame, &inner.ethernet));
+        let departure = Departure { ends, flow, cut: inner.cut(), load: inner.load, stamp };
         if departure.cut.is_none()
             && let Err(reason) = self.pack(frame)
         {

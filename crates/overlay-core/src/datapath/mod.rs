@@ -10,6 +10,7 @@ mod frame;
 mod inbox;
 mod inner;
 mod overlay;
+mod oversize;
 mod port;
 mod receive;
 mod transmit;
@@ -21,6 +22,7 @@ pub use depart::{Departure, Outward};
 pub use frame::{FRAME_MAX, FrameBuf, HEADROOM};
 pub use inbox::Inbox;
 pub use overlay::{Overlay, OverlaySettings};
+pub use oversize::Remedy;
 pub use port::{Device, DeviceError, Port, PortSettings};
 pub use waiting::Waiting;
 

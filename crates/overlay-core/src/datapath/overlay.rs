@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Device, Direction, Inner, OverlayCounters, Port, Waiting};
-use crate::encap::Encap;
+use crate::encap::{Encap, Outer};
 use crate::lookup::{Sources, TargetMode, TargetTable};
 use crate::types::{MacAddr, OverlayMtu, VnetId};
 use crate::wire::Ethernet;
@@ -14,6 +14,8 @@ pub struct OverlaySettings {
     pub vnetid: VnetId,
     /// Its encapsulation.
     pub encap: &'static dyn Encap,
+    /// What the outer IP header says.
+    pub outer: Outer,
     /// Its largest packet.
     pub mtu: OverlayMtu,
     /// Whether it carries anything.

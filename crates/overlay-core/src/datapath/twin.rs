@@ -78,6 +78,7 @@ impl Bench {
         let mut settings = OverlaySettings {
             vnetid: VnetId::new(23).unwrap(),
             encap: encap::ENCAPS[0],
+            outer: encap::Outer::default(),
             mtu: OverlayMtu::default(),
             active: true,
             target: Some(TargetMode::Point(point())),

@@ -1,11 +1,14 @@
 //! Encapsulations: how a frame is put into a datagram. One file each, and one line in [`ENCAPS`].
 
+mod outer;
 pub mod vxlan;
 
 use std::net::SocketAddr;
 
 use crate::property::{Properties, PropertySpec};
 use crate::types::VnetId;
+
+pub use outer::{Df, Outer, Stamp, TTL_DEFAULT};
 
 /// Every encapsulation, by which `-e` finds it.
 pub static ENCAPS: &[&dyn Encap] = &[&vxlan::Vxlan];
@@ -23,6 +26,12 @@ pub trait Encap: Sync {
 
     /// Where an overlay with these properties listens; they have been checked against the table.
     fn listen(&self, properties: &Properties) -> Option<SocketAddr>;
+
+    /// What the outer IP header of an overlay with these properties says; they have been checked against the table.
+    fn outer(&self, properties: &Properties) -> Outer;
+
+    /// Whether one of its properties can change while the overlay runs.
+    fn is_live(&self, property: &str) -> bool;
 
     /// Octets of the header that [`Encap::write`] makes; at most [`HEADER_MAX`].
     fn header_len(&self) -> usize;
@@ -81,6 +90,15 @@ mod tests {
                 encap.listen(&properties).unwrap().ip(),
                 "10.0.0.1".parse::<std::net::IpAddr>().unwrap()
             );
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_said_of_the_outer_header_it_is_the_sockets() {
+        for encap in ENCAPS {
+            let given = [Assignment::new(format!("{}/listen_ip", encap.name()), "10.0.0.1")];
+            let properties = Properties::check(encap.properties(), &given).unwrap();
+            assert_eq!(encap.outer(&properties), Outer::default());
         }
     }
 

@@ -2,6 +2,7 @@
 //! checksum the sender left unfinished.
 
 mod care;
+mod divide;
 mod merge;
 mod split;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod unfinished;
 mod vnet_header;
 
 pub use care::{Offload, OffloadSet, Offloads};
+pub use divide::Division;
 pub use merge::{Member, RUN_SEGMENTS, Run};
 pub use split::{BadSuperFrame, CUT_HEADER_MAX, Cut, finish_checksum};
 pub use unfinished::header_for;

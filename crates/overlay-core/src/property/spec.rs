@@ -47,6 +47,17 @@ pub enum Possible {
     Any,
     /// Numbers from the first to the second, both included.
     Range(u64, u64),
+    /// One word, or multiples of `step` from `low` to `high`, both included.
+    WordOr {
+        /// The word.
+        word: Cow<'static, str>,
+        /// The least number.
+        low: u64,
+        /// The greatest number.
+        high: u64,
+        /// What the numbers are multiples of.
+        step: u64,
+    },
     /// One of these words.
     Words(Cow<'static, [Cow<'static, str>]>),
     /// Addresses by a rule.
@@ -59,6 +70,7 @@ impl fmt::Display for Possible {
         match self {
             Self::Any | Self::Address(_) => Ok(()),
             Self::Range(low, high) => write!(out, "{low}-{high}"),
+            Self::WordOr { word, low, high, .. } => write!(out, "{word},{low}-{high}"),
             Self::Words(words) => out.write_str(&words.join(",")),
         }
     }
@@ -142,16 +154,41 @@ impl PropertySpec {
     }
 
     fn unsigned(&self, text: &str) -> Result<Value, String> {
+        if let Possible::WordOr { word, .. } = &self.possible
+            && word == text
+        {
+            return Ok(Value::Text(word.clone()));
+        }
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         if !digits {
-            return Err("it is not a whole number".to_owned());
+            return Err(self.no_number());
         }
         let inside = |number: &u64| match self.possible {
             Possible::Range(low, high) => (low..=high).contains(number),
+            Possible::WordOr { low, high, step, .. } => {
+                (low..=high).contains(number) && number.is_multiple_of(step.max(1))
+            }
             _ => true,
         };
         let number = text.parse::<u64>().ok().filter(inside);
-        number.map(Value::Uint).ok_or_else(|| format!("it is not in {}", self.possible))
+        number.map(Value::Uint).ok_or_else(|| self.outside())
+    }
+
+    fn no_number(&self) -> String {
+        match &self.possible {
+            Possible::WordOr { word, .. } => format!("it is neither a whole number nor {word}"),
+            _ => "it is not a whole number".to_owned(),
+        }
+    }
+
+    fn outside(&self) -> String {
+        match &self.possible {
+            Possible::WordOr { low, high, step: 0 | 1, .. } => format!("it is not in {low}-{high}"),
+            Possible::WordOr { low, high, step, .. } => {
+                format!("it is not a multiple of {step} in {low}-{high}")
+            }
+            possible => format!("it is not in {possible}"),
+        }
     }
 
     fn address(&self, text: &str) -> Result<Value, String> {
@@ -221,9 +258,33 @@ mod tests {
         assert_eq!(WORD.parse("on"), Ok(Value::Text("on".into())));
     }
 
+    const TOS: PropertySpec = PropertySpec::new(
+        "x/tos",
+        Kind::Uint,
+        Possible::WordOr { word: Cow::Borrowed("inherit"), low: 0, high: 252, step: 4 },
+        None,
+        "",
+    );
+
+    #[test]
+    fn a_word_or_a_number_is_either() {
+        assert_eq!(TOS.parse("inherit"), Ok(Value::Text("inherit".into())));
+        assert_eq!(TOS.parse("252"), Ok(Value::Uint(252)));
+        assert_eq!(TOS.possible.to_string(), "inherit,0-252");
+        for (text, reason) in [
+            ("1", "it is not a multiple of 4 in 0-252"),
+            ("256", "it is not a multiple of 4 in 0-252"),
+            ("-4", "it is neither a whole number nor inherit"),
+            ("Inherit", "it is neither a whole number nor inherit"),
+        ] {
+            let said = TOS.parse(text).unwrap_err().to_string();
+            assert_eq!(said, format!("property 'x/tos' cannot be '{text}': {reason}"));
+        }
+    }
+
     #[test]
     fn a_spec_survives_its_way_over_the_socket() {
-        for spec in [PORT, ADDRESS, WORD] {
+        for spec in [PORT, ADDRESS, WORD, TOS] {
             let line = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<PropertySpec>(&line).unwrap(), spec);
         }

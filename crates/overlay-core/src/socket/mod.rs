@@ -2,6 +2,8 @@
 
 mod mux;
 mod options;
+mod path;
 mod ports;
 
-pub use mux::{BindError, MuxSockets, SOURCE_PORTS, check_local};
+pub use mux::{BindError, MuxSockets, SOURCE_PORTS, Slot, check_local};
+pub use path::path_mtu;

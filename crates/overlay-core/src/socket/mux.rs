@@ -2,8 +2,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::{options, ports};
 use crate::offload::{Offload, OffloadSet};
@@ -25,6 +26,17 @@ pub struct MuxSockets {
     listener: UdpSocket,
     pool: Vec<UdpSocket>,
     offloads: OffloadSet,
+    /// The same ports once more, for datagrams that may be divided on the way; not before the first of those (docs/adr/0012).
+    loose: OnceLock<Vec<UdpSocket>>,
+}
+
+/// One of the sockets to send from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// Its number, which stands for its port.
+    pub number: usize,
+    /// Whether its datagrams may not be divided on the way.
+    pub df: bool,
 }
 
 /// Why an underlay socket could not be opened, in words.
@@ -81,7 +93,7 @@ impl MuxSockets {
         let found = [(trains_in, Offload::TrainsIn), (trains_out, Offload::TrainsOut)];
         let found = found.into_iter().filter(|(found, _)| *found);
         let offloads = found.fold(OffloadSet::default(), |set, (_, offload)| set.with(&[offload]));
-        Ok(Self { listener: listener.into(), pool, offloads })
+        Ok(Self { listener: listener.into(), pool, offloads, loose: OnceLock::new() })
     }
 
     /// What the kernel can do for them.
@@ -109,10 +121,41 @@ impl MuxSockets {
         (flow % self.pool.len() as u64) as usize
     }
 
-    /// The socket to send from with that number.
-    pub fn sender(&self, slot: usize) -> BorrowedFd<'_> {
-        self.pool[slot].as_fd()
+    /// That socket. Where the system has no descriptors for one whose datagrams may be divided, the other of its port.
+    pub fn sender(&self, slot: Slot) -> BorrowedFd<'_> {
+        let loose = if slot.df { &[][..] } else { self.loose() };
+        loose.get(slot.number % loose.len().max(1)).unwrap_or(&self.pool[slot.number]).as_fd()
     }
+
+    /// The sockets whose datagrams may be divided on the way, opened when they are first asked for.
+    pub fn loose(&self) -> &[UdpSocket] {
+        self.loose.get_or_init(|| {
+            let room = ports::affordable(SOURCE_PORTS);
+            let opened = self.pool.iter().take(room).map(twin);
+            // One that could not be had ends them: what there is serves for all.
+            let opened: Vec<_> = opened.map_while(Result::ok).collect();
+            if opened.is_empty() {
+                let address = self.listener.local_addr();
+                tracing::error!("{address:?}: no socket for datagrams that may be fragmented: they are not");
+            }
+            opened
+        })
+    }
+}
+
+/// A socket on the port of another one, whose datagrams may be divided on the way. Nobody else can join them: both let others
+/// in only while this one is bound.
+fn twin(first: &UdpSocket) -> io::Result<UdpSocket> {
+    let first = SockRef::from(first);
+    let address = first.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let socket = unbound(address)?;
+    first.set_reuse_port(true)?;
+    socket.set_reuse_port(true)?;
+    let outcome = socket.bind(&address.into());
+    first.set_reuse_port(false)?;
+    socket.set_reuse_port(false)?;
+    outcome?;
+    Ok(options::for_sending(socket, false)?.into())
 }
 
 /// Whether the host has the address now, whatever of its ports are taken.
@@ -124,13 +167,18 @@ pub fn check_local(address: SocketAddr) -> Result<(), BindError> {
     bound(any_port).map(drop).map_err(|error| BindError::new(address, error))
 }
 
-fn bound(address: SocketAddr) -> io::Result<Socket> {
+pub(super) fn bound(address: SocketAddr) -> io::Result<Socket> {
+    let socket = unbound(address)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn unbound(address: SocketAddr) -> io::Result<Socket> {
     let socket =
         Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    socket.bind(&address.into())?;
     Ok(socket)
 }
 
@@ -144,7 +192,8 @@ fn source_ports(listen: SocketAddr) -> io::Result<Vec<UdpSocket>> {
     let ports =
         (0..PORT_COUNT).map(|count| PORT_LOW + start.wrapping_add(count.wrapping_mul(61)) % PORT_COUNT);
     for port in ports.filter(|port| !reserved.contains(*port)) {
-        match bound(SocketAddr::new(listen.ip(), port)).and_then(options::for_sending) {
+        match bound(SocketAddr::new(listen.ip(), port)).and_then(|socket| options::for_sending(socket, true))
+        {
             Ok(socket) => pool.push(socket.into()),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) => {
@@ -163,6 +212,7 @@ fn source_ports(listen: SocketAddr) -> io::Result<Vec<UdpSocket>> {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+    use std::os::fd::AsRawFd;
 
     fn local() -> SocketAddr {
         // A port of the system's choice, free again at once: nobody else asks for it by number.
@@ -177,6 +227,23 @@ mod tests {
         assert_eq!(ports.len(), SOURCE_PORTS);
         assert!(ports.iter().all(|port| *port >= PORT_LOW));
         assert_eq!(sockets.slot(7), sockets.slot(7 + SOURCE_PORTS as u64));
+    }
+
+    #[test]
+    fn a_port_has_a_socket_of_either_kind_and_lets_nobody_else_in() {
+        for listen in [local(), "[::1]:0".parse().unwrap(), "[::]:0".parse().unwrap()] {
+            let sockets = MuxSockets::open(listen).unwrap();
+            let port = |fd: BorrowedFd<'_>| SockRef::from(&fd).local_addr().unwrap().as_socket().unwrap();
+            for number in [0, 7, sockets.pool.len() - 1] {
+                let [set, unset] = [true, false].map(|df| sockets.sender(Slot { number, df }));
+                assert_eq!(port(set), port(unset));
+                assert_ne!(set.as_raw_fd(), unset.as_raw_fd());
+            }
+            let taken = port(sockets.sender(Slot { number: 7, df: true }));
+            let stranger = unbound(taken).unwrap();
+            stranger.set_reuse_port(true).unwrap();
+            assert_eq!(stranger.bind(&taken.into()).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        }
     }
 
     #[test]

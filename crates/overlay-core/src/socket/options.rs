@@ -18,22 +18,26 @@ pub(super) fn for_listening(socket: Socket) -> io::Result<(Socket, bool)> {
     if !wide {
         socket.set_recv_buffer_size(BUFFER)?;
     }
-    if socket.local_addr()?.is_ipv6() {
+    let v6 = socket.local_addr()?.is_ipv6();
+    if v6 {
         sys::accept_zero_checksum(&socket)?;
     }
+    sys::hear_tos(&socket, v6)?;
     // Kernels without it hand over each datagram alone.
     let trains = sys::accept_trains(&socket).is_ok();
     Ok((socket, trains))
 }
 
 /// A socket that datagrams only leave from: what is sent to it is refused by a filter of one instruction,
-/// "return 0" (linux/bpf_common.h), and does not wait in memory for a reader.
-pub(super) fn for_sending(socket: Socket) -> io::Result<Socket> {
+/// "return 0" (linux/bpf_common.h), and does not wait in memory for a reader. Its datagrams say that they may not be divided
+/// on the way, or the system divides those that do not fit.
+pub(super) fn for_sending(socket: Socket, df: bool) -> io::Result<Socket> {
     const BPF_RET_K: u16 = 0x06;
     socket.attach_filter(&[SockFilter::new(BPF_RET_K, 0, 0, 0)])?;
     let wide = setsockopt(&socket, SndBufForce, &BUFFER).is_ok();
     if !wide {
         socket.set_send_buffer_size(BUFFER)?;
     }
+    sys::stamp_datagrams(&socket, socket.local_addr()?.is_ipv6(), df)?;
     Ok(socket)
 }

@@ -6,8 +6,10 @@ use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use libc::{c_int, c_uint, cmsghdr, iovec, mmsghdr, sockaddr_in, sockaddr_in6, sockaddr_storage};
+use libc::{c_uint, iovec, mmsghdr, sockaddr_in, sockaddr_in6, sockaddr_storage};
 use socket2::SockAddr;
+
+use super::control::{Control, Shape, Told};
 
 /// Octets in the largest datagram.
 pub const DATAGRAM_MAX: usize = 65_536;
@@ -18,19 +20,12 @@ pub struct RecvBatch {
     names: Vec<sockaddr_storage>,
     headers: Vec<mmsghdr>,
     vectors: Vec<iovec>,
-    controls: Vec<Control>,
+    controls: Vec<[Control; CONTROLS]>,
 }
 
-/// Room for the one control message that is asked for, a number (UDP_GRO, linux/udp.h).
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Control {
-    header: cmsghdr,
-    number: c_int,
-    padding: [u8; 12],
-}
-// SAFETY: CMSG_SPACE only computes.
-const _: () = assert!(size_of::<Control>() >= unsafe { libc::CMSG_SPACE(4) } as usize);
+/// Control messages beside one datagram: how long those are that it is of (UDP_GRO, linux/udp.h), and its type of service
+/// as either version of IP has it.
+const CONTROLS: usize = 3;
 
 /// A datagram that was received.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,19 +38,21 @@ pub struct Received<'a> {
     pub cut: bool,
     /// How long its datagrams are, when the system has put several together.
     pub train: Option<usize>,
+    /// Its type of service, or traffic class; 0 where the system does not say.
+    pub tos: u8,
 }
 
 impl RecvBatch {
     /// Room for `count` datagrams of any size.
     pub fn new(count: usize) -> Self {
         // SAFETY: all-zero octets are legal values of these types: numbers, octets and null pointers.
-        let (name, header, vector, control) = unsafe { (zeroed(), zeroed(), zeroed(), zeroed()) };
+        let (name, header, vector) = unsafe { (zeroed(), zeroed(), zeroed()) };
         Self {
             octets: (0..count).map(|_| vec![0; DATAGRAM_MAX].into_boxed_slice()).collect(),
             names: vec![name; count],
             headers: vec![header; count],
             vectors: vec![vector; count],
-            controls: vec![control; count],
+            controls: vec![[Control::empty(); CONTROLS]; count],
         }
     }
 
@@ -72,7 +69,7 @@ impl RecvBatch {
             header.msg_hdr.msg_iov = &raw mut self.vectors[place];
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = (&raw mut self.controls[place]).cast();
-            header.msg_hdr.msg_controllen = size_of::<Control>() as _;
+            header.msg_hdr.msg_controllen = size_of::<[Control; CONTROLS]>() as _;
             header.msg_hdr.msg_flags = 0;
         }
         let count = self.headers.len() as c_uint;
@@ -90,16 +87,27 @@ impl RecvBatch {
         let header = &self.headers[place];
         let octets = &self.octets[place][..(header.msg_len as usize).min(DATAGRAM_MAX)];
         let cut = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-        Some(Received { source: address(&self.names[place])?, octets, cut, train: self.train(place) })
+        let told = self.told(place);
+        Some(Received {
+            source: address(&self.names[place])?,
+            octets,
+            cut,
+            train: told.train(),
+            tos: told.tos(),
+        })
     }
-}
 
-impl RecvBatch {
-    fn train(&self, place: usize) -> Option<usize> {
-        let (message, control) = (&self.headers[place].msg_hdr, &self.controls[place]);
-        let whole = message.msg_controllen >= size_of::<cmsghdr>() + size_of::<c_int>();
-        let asked = control.header.cmsg_level == libc::SOL_UDP && control.header.cmsg_type == libc::UDP_GRO;
-        if whole && asked { usize::try_from(control.number).ok() } else { None }
+    /// The octets of the datagram at `place`, to be changed in place, with its train and type of service.
+    pub fn octets_mut(&mut self, place: usize) -> (&mut [u8], Option<usize>, u8) {
+        let told = self.told(place);
+        let (train, tos) = (told.train(), told.tos());
+        let len = (self.headers[place].msg_len as usize).min(DATAGRAM_MAX);
+        (&mut self.octets[place][..len], train, tos)
+    }
+
+    fn told(&self, place: usize) -> Told<'_> {
+        let count = self.headers[place].msg_hdr.msg_controllen / size_of::<Control>();
+        Told(&self.controls[place][..count.min(CONTROLS)])
     }
 }
 
@@ -124,23 +132,12 @@ fn address(name: &sockaddr_storage) -> Option<IpAddr> {
 #[derive(Default)]
 pub struct SendRoom {
     addresses: Vec<SockAddr>,
-    /// For each message, where its vectors end and how long its segments are.
-    shapes: Vec<(usize, Option<u16>)>,
+    /// For each message, where its vectors and its control messages end.
+    ends: Vec<(usize, usize)>,
     vectors: Vec<iovec>,
-    controls: Vec<SegmentControl>,
+    controls: Vec<Control>,
     headers: Vec<mmsghdr>,
 }
-
-/// The control message that has the system cut one message into datagrams (UDP_SEGMENT, linux/udp.h).
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct SegmentControl {
-    header: cmsghdr,
-    size: u16,
-    padding: [u8; 6],
-}
-// SAFETY: CMSG_SPACE only computes.
-const _: () = assert!(size_of::<SegmentControl>() == unsafe { libc::CMSG_SPACE(2) } as usize);
 
 /// Messages that are to be sent together, which borrow their octets until then.
 pub struct Messages<'a> {
@@ -152,8 +149,9 @@ impl SendRoom {
     /// No messages yet, for octets that live as long as the room is borrowed.
     pub fn begin(&mut self) -> Messages<'_> {
         self.addresses.clear();
-        self.shapes.clear();
+        self.ends.clear();
         self.vectors.clear();
+        self.controls.clear();
         Messages { room: self, octets: PhantomData }
     }
 }
@@ -165,10 +163,11 @@ impl<'a> Messages<'a> {
         self.room.vectors.push(vector);
     }
 
-    /// Ends a message to `address`, which the system cuts into datagrams of `segment` octets where that is given.
-    pub fn finish(&mut self, address: SockAddr, segment: Option<u16>) {
+    /// Ends a message to `address`.
+    pub fn finish(&mut self, address: SockAddr, shape: Shape) {
+        self.room.controls.extend(Control::telling(shape, &address));
         self.room.addresses.push(address);
-        self.room.shapes.push((self.room.vectors.len(), segment));
+        self.room.ends.push((self.room.vectors.len(), self.room.controls.len()));
     }
 
     /// Sends them on one UDP socket without blocking, in their order; says how many the system took.
@@ -176,19 +175,16 @@ impl<'a> Messages<'a> {
     /// # Errors
     /// The system's, for the first message; for a later one the count ends before it.
     pub fn send(self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        let SendRoom { addresses, shapes, vectors, controls, headers } = self.room;
-        controls.clear();
-        controls.extend(shapes.iter().map(|(_, segment)| SegmentControl::new(segment.unwrap_or(0))));
+        let SendRoom { addresses, ends, vectors, controls, headers } = self.room;
         headers.clear();
-        let mut start = 0;
-        for ((address, (end, segment)), control) in
-            addresses.iter().zip(shapes.iter()).zip(controls.iter_mut())
-        {
-            headers.push(header(address, &mut vectors[start..*end], segment.is_some().then_some(control)));
+        let mut start = (0, 0);
+        for (address, end) in addresses.iter().zip(ends.iter()) {
+            let pieces = &mut vectors[start.0..end.0];
+            headers.push(header(address, pieces, &mut controls[start.1..end.1]));
             start = *end;
         }
         let count = headers.len() as c_uint;
-        // SAFETY: every header points to one address, some vectors and at most one control message of the room,
+        // SAFETY: every header points to one address, some vectors and some control messages of the room,
         // which have stayed in place since it was made; each vector points to octets that are borrowed for as long
         // as `self` is there; and the kernel only reads all that.
         let outcome =
@@ -197,35 +193,25 @@ impl<'a> Messages<'a> {
     }
 }
 
-impl SegmentControl {
-    fn new(size: u16) -> Self {
-        // SAFETY: all-zero octets are a legal `cmsghdr`, and CMSG_LEN only computes.
-        let (mut header, len): (cmsghdr, _) = unsafe { (zeroed(), libc::CMSG_LEN(2)) };
-        header.cmsg_len = len as _;
-        header.cmsg_level = libc::SOL_UDP;
-        header.cmsg_type = libc::UDP_SEGMENT;
-        Self { header, size, padding: [0; 6] }
-    }
-}
-
-fn header(address: &SockAddr, vectors: &mut [iovec], control: Option<&mut SegmentControl>) -> mmsghdr {
+fn header(address: &SockAddr, vectors: &mut [iovec], controls: &mut [Control]) -> mmsghdr {
     // SAFETY: all-zero octets are a legal `mmsghdr`.
     let mut header: mmsghdr = unsafe { zeroed() };
     header.msg_hdr.msg_name = address.as_ptr().cast_mut().cast();
     header.msg_hdr.msg_namelen = address.len();
     header.msg_hdr.msg_iov = vectors.as_mut_ptr();
     header.msg_hdr.msg_iovlen = vectors.len() as _;
-    if let Some(control) = control {
-        header.msg_hdr.msg_control = (&raw mut *control).cast();
-        header.msg_hdr.msg_controllen = size_of::<SegmentControl>() as _;
+    if !controls.is_empty() {
+        header.msg_hdr.msg_control = controls.as_mut_ptr().cast();
+        header.msg_hdr.msg_controllen = size_of_val(controls) as _;
     }
     header
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{SOCKET_TTL, hear_tos, stamp_datagrams};
     use super::*;
-    use std::net::UdpSocket;
+    use std::net::{SocketAddr, UdpSocket};
     use std::os::fd::AsFd;
 
     #[test]
@@ -242,14 +228,14 @@ mod tests {
             let mut room = SendRoom::default();
             let mut messages = room.begin();
             messages.add(b"one");
-            messages.finish(address.clone(), None);
+            messages.finish(address.clone(), Shape::default());
             messages.add(&big[..1]);
             messages.add(&big[1..]);
-            messages.finish(address, None);
+            messages.finish(address, Shape::default());
             assert_eq!(messages.send(sender.as_fd()).unwrap(), 2);
             let mut batch = RecvBatch::new(4);
             assert_eq!(batch.receive(receiver.as_fd()).unwrap(), 2);
-            let expected = Received { source: to.ip(), octets: b"one", cut: false, train: None };
+            let expected = Received { source: to.ip(), octets: b"one", cut: false, train: None, tos: 0 };
             assert_eq!(batch.datagram(0), Some(expected));
             assert_eq!(batch.datagram(1).unwrap().octets, big);
             assert_eq!(batch.receive(receiver.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
@@ -264,11 +250,43 @@ mod tests {
         let mut messages = room.begin();
         messages.add(b"abcde");
         messages.add(b"fgh");
-        messages.finish(receiver.local_addr().unwrap().into(), Some(3));
+        let shape = Shape { segment: Some(3), ..Shape::default() };
+        messages.finish(receiver.local_addr().unwrap().into(), shape);
         assert_eq!(messages.send(sender.as_fd()).unwrap(), 1);
         let mut batch = RecvBatch::new(4);
         assert_eq!(batch.receive(receiver.as_fd()).unwrap(), 3);
         let parts: Vec<_> = (0..3).map(|place| batch.datagram(place).unwrap().octets).collect();
         assert_eq!(parts, [&b"abc"[..], b"def", b"gh"]);
+    }
+
+    #[test]
+    fn a_datagram_arrives_with_the_type_of_service_it_was_given() {
+        for (bind, to) in [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("[::1]:0", "::1"),
+            ("[::]:0", "::1"),
+            ("[::]:0", "::ffff:127.0.0.1"),
+        ] {
+            let receiver = UdpSocket::bind(bind).unwrap();
+            let v6 = receiver.local_addr().unwrap().is_ipv6();
+            hear_tos(&receiver, v6).unwrap();
+            let to = SocketAddr::new(to.parse().unwrap(), receiver.local_addr().unwrap().port());
+            let sender = UdpSocket::bind(if v6 { "[::]:0" } else { "0.0.0.0:0" }).unwrap();
+            stamp_datagrams(&sender, v6, true).unwrap();
+            let mut room = SendRoom::default();
+            let mut messages = room.begin();
+            for (tos, ttl) in [(0, SOCKET_TTL), (0xb9, SOCKET_TTL), (0xff, 1), (0, 200)] {
+                messages.add(b"x");
+                messages.finish(to.into(), Shape { segment: None, ttl, tos });
+            }
+            assert_eq!(messages.send(sender.as_fd()).unwrap(), 4);
+            let mut batch = RecvBatch::new(4);
+            assert_eq!(batch.receive(receiver.as_fd()).unwrap(), 4);
+            assert_eq!(
+                [0, 1, 2, 3].map(|place| batch.datagram(place).unwrap().tos),
+                [0, 0xb9, 0xff, 0],
+                "{to}"
+            );
+        }
     }
 }

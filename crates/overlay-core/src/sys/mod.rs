@@ -4,6 +4,7 @@
     reason = "system calls and ioctls without safe wrappers; each block says who guarantees what"
 )]
 
+mod control;
 mod mmsg;
 mod peer;
 mod prefetch;
@@ -12,10 +13,14 @@ mod tun;
 mod udp;
 mod zeroed;
 
+pub use control::{SOCKET_TTL, Shape};
 pub use mmsg::{DATAGRAM_MAX, Messages, Received, RecvBatch, SendRoom};
 pub use peer::peer_groups;
 pub use prefetch::prefetch;
 pub use terminal::terminal_height;
 pub use tun::{attach_tap, set_carrier, set_offload, set_persist, set_vnet_header};
-pub use udp::{accept_trains, accept_zero_checksum, can_send_trains, dropped_in_queue};
+pub use udp::{
+    accept_trains, accept_zero_checksum, can_send_trains, dropped_in_queue, hear_tos, ipv6_mtu,
+    stamp_datagrams,
+};
 pub use zeroed::ZeroedSlice;

@@ -3,6 +3,8 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use libc::c_int;
 
+use super::control::SOCKET_TTL;
+
 /// Take datagrams over IPv6 whose UDP checksum is 0 (linux/udp.h; libc has no name for it).
 const UDP_NO_CHECK6_RX: c_int = 102;
 
@@ -11,7 +13,7 @@ const UDP_NO_CHECK6_RX: c_int = 102;
 /// # Errors
 /// The system's.
 pub fn accept_zero_checksum(socket: &impl AsFd) -> io::Result<()> {
-    switch_on(socket, UDP_NO_CHECK6_RX)
+    set(socket, libc::SOL_UDP, UDP_NO_CHECK6_RX, 1)
 }
 
 /// Makes a UDP socket take runs of datagrams of one flow as one, with their length beside (UDP_GRO, Linux 5.0).
@@ -19,25 +21,64 @@ pub fn accept_zero_checksum(socket: &impl AsFd) -> io::Result<()> {
 /// # Errors
 /// The system's.
 pub fn accept_trains(socket: &impl AsFd) -> io::Result<()> {
-    switch_on(socket, libc::UDP_GRO)
+    set(socket, libc::SOL_UDP, libc::UDP_GRO, 1)
 }
 
 /// Whether the system cuts one message of a UDP socket into datagrams (UDP_SEGMENT, Linux 4.18): one that does not would
 /// send it as a single datagram.
 pub fn can_send_trains(socket: &impl AsFd) -> bool {
     // 0 is what it is set to: each message says for itself.
-    set_number(socket, libc::UDP_SEGMENT, 0).is_ok()
+    set(socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok()
 }
 
-fn switch_on(socket: &impl AsFd, option: c_int) -> io::Result<()> {
-    set_number(socket, option, 1)
+/// Makes a UDP socket tell the type of service of each datagram, and an IPv6 one the traffic class too.
+///
+/// # Errors
+/// The system's.
+pub fn hear_tos(socket: &impl AsFd, v6: bool) -> io::Result<()> {
+    set(socket, libc::SOL_IP, libc::IP_RECVTOS, 1)?;
+    if v6 { set(socket, libc::SOL_IPV6, libc::IPV6_RECVTCLASS, 1) } else { Ok(()) }
 }
 
-fn set_number(socket: &impl AsFd, option: c_int, number: c_int) -> io::Result<()> {
+/// Says what the IP headers of a UDP socket's datagrams are to be like: their hops, and whether routers may not divide them,
+/// in which case one that is too big for what is known of its way is refused with EMSGSIZE; else the system divides it. An
+/// IPv6 socket is told of both versions, as it sends to mapped addresses too.
+///
+/// # Errors
+/// The system's.
+pub fn stamp_datagrams(socket: &impl AsFd, v6: bool, df: bool) -> io::Result<()> {
+    let (discover4, discover6) = match df {
+        true => (libc::IP_PMTUDISC_DO, libc::IPV6_PMTUDISC_DO),
+        false => (libc::IP_PMTUDISC_DONT, libc::IPV6_PMTUDISC_DONT),
+    };
+    set(socket, libc::SOL_IP, libc::IP_TTL, SOCKET_TTL.into())?;
+    set(socket, libc::SOL_IP, libc::IP_MTU_DISCOVER, discover4)?;
+    if v6 {
+        set(socket, libc::SOL_IPV6, libc::IPV6_UNICAST_HOPS, SOCKET_TTL.into())?;
+        set(socket, libc::SOL_IPV6, libc::IPV6_MTU_DISCOVER, discover6)?;
+    }
+    Ok(())
+}
+
+/// The largest packet that gets to whom an IPv6 socket is connected to (IPV6_MTU, ipv6(7)).
+///
+/// # Errors
+/// The system's; that the socket is not connected among them.
+pub fn ipv6_mtu(socket: &impl AsFd) -> io::Result<c_int> {
+    let (mut octets, mut len) = (0, size_of::<c_int>() as libc::socklen_t);
+    // SAFETY: `octets` is `len` octets of writable memory over the call, and any octets are a legal number.
+    let outcome = unsafe {
+        let value = (&raw mut octets).cast();
+        libc::getsockopt(socket.as_fd().as_raw_fd(), libc::SOL_IPV6, libc::IPV6_MTU, value, &raw mut len)
+    };
+    if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(octets) }
+}
+
+fn set(socket: &impl AsFd, level: c_int, option: c_int, number: c_int) -> io::Result<()> {
     // SAFETY: these options read one `int` through the pointer, which lives over the call.
     let outcome = unsafe {
         let (value, len) = ((&raw const number).cast(), size_of::<c_int>() as libc::socklen_t);
-        libc::setsockopt(socket.as_fd().as_raw_fd(), libc::SOL_UDP, option, value, len)
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, value, len)
     };
     if outcome < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -10,6 +10,6 @@ mod vnetid;
 pub use link::{LinkId, LinkName, LinkNameError};
 pub use mac::{MacAddr, MacError, MacPrefix};
 pub use moment::Moment;
-pub use mtu::{MTU_DEFAULT, MTU_MAX, MTU_MIN, OverlayMtu};
+pub use mtu::{MTU_DEFAULT, MTU_MAX, MTU_MIN, OverlayMtu, UnderlayMtu};
 pub use vid::{VlanId, VlanIdError};
 pub use vnetid::{VnetId, VnetIdError};

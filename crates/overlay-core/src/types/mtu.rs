@@ -64,6 +64,30 @@ impl fmt::Display for OverlayMtu {
     }
 }
 
+/// Octets of an IP header of either version, without options or extensions, and of UDP's.
+const IPV4_HEADER: u32 = 20;
+const IPV6_HEADER: u32 = 40;
+const UDP_HEADER: u32 = 8;
+
+/// The largest IP packet that the underlay takes, in octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnderlayMtu(pub u32);
+
+impl UnderlayMtu {
+    /// Octets of the largest packet inside a tunnel, where `headers` octets stand between UDP's header and it: the
+    /// encapsulation's and Ethernet's.
+    pub const fn inside(self, v6: bool, headers: usize) -> usize {
+        let outer = UDP_HEADER + if v6 { IPV6_HEADER } else { IPV4_HEADER };
+        (self.0.saturating_sub(outer) as usize).saturating_sub(headers)
+    }
+}
+
+impl fmt::Display for UnderlayMtu {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, out)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +96,13 @@ mod tests {
     fn the_bounds_are_inclusive() {
         assert!(OverlayMtu::new(MTU_MIN).is_ok() && OverlayMtu::new(MTU_MAX).is_ok());
         assert!(OverlayMtu::new(MTU_MIN - 1).is_err() && OverlayMtu::new(MTU_MAX + 1).is_err());
+    }
+
+    #[test]
+    fn a_tunnels_packet_is_the_underlays_less_fifty_octets_or_seventy() {
+        assert_eq!(UnderlayMtu(1500).inside(false, 8 + 14), 1450);
+        assert_eq!(UnderlayMtu(1500).inside(true, 8 + 14), 1430);
+        assert_eq!(UnderlayMtu(1500).inside(true, 8 + 18), 1426);
+        assert_eq!(UnderlayMtu(60).inside(false, 8 + 60), 0);
     }
 }

@@ -1,9 +1,9 @@
 use super::{Ethernet, Sum};
 
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86dd;
-const IPV4_HEADER_MIN: usize = 20;
-const IPV6_HEADER: usize = 40;
+pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(super) const ETHERTYPE_IPV6: u16 = 0x86dd;
+pub(super) const IPV4_HEADER_MIN: usize = 20;
+pub(super) const IPV6_HEADER: usize = 40;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 

@@ -13,13 +13,8 @@ use super::{Driver, Overlay};
 use crate::lifecycle::{Refusal, Stage, Step};
 use crate::records::OverlayRecord;
 
-/// Properties that can change while the overlay runs.
+/// Generic properties that can change while the overlay runs.
 const LIVE: [&str; 4] = [TARGET_AGEING, TARGET_MAXIMUM, TARGET_NEGATIVE, TARGET_TIMEOUT];
-
-/// Whether a property can change while the overlay runs.
-pub(super) fn is_live(name: &str) -> bool {
-    LIVE.contains(&name)
-}
 
 /// What a client wants.
 pub(super) struct NewOverlay {
@@ -61,6 +56,11 @@ impl Overlay {
         Properties::check(&table, &record.properties)
     }
 
+    /// Whether a property can change while the overlay runs.
+    pub(super) fn is_live(&self, property: &str) -> bool {
+        LIVE.contains(&property) || self.encap.is_live(property)
+    }
+
     /// How its destinations are found, once varpd has said so.
     pub(super) fn mode(&self) -> Option<&TargetMode> {
         self.association.as_ref().map(|association| &association.mode)
@@ -71,6 +71,7 @@ impl Overlay {
         let settings = OverlaySettings {
             vnetid: self.record.vnetid,
             encap: self.encap,
+            outer: self.encap.outer(&self.properties),
             mtu: self.mtu,
             active: self.stage.is_activated(),
             target: self.association.as_ref().map(|association| association.mode.clone()),

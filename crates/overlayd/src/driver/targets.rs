@@ -11,7 +11,6 @@ use overlay_core::protocol::{
 };
 use overlay_core::types::{LinkId, LinkName, MacAddr};
 
-use super::overlay::is_live;
 use super::varpd::check_end;
 use super::{ConnectionId, Driver, Overlay};
 use crate::records::FixedEntry;
@@ -126,7 +125,7 @@ impl<E: Engine> Driver<E> {
     ) -> Result<(), ControlError> {
         let id = self.overlay_named(name)?;
         let Some(overlay) = self.overlays.get_mut(&id) else { return Ok(()) };
-        if let Some(fixed) = wanted.iter().find(|one| !is_live(&one.name)) {
+        if let Some(fixed) = wanted.iter().find(|one| !overlay.is_live(&one.name)) {
             let problem = format!("property '{}' does not change while the overlay is there", fixed.name);
             let hint = "delete the overlay and create it again; its VNICs have to go first";
             return Err(ControlError::new(ErrorCode::Unsupported, problem).with_hint(hint));

@@ -7,6 +7,7 @@ use nix::sys::eventfd::EventFd;
 
 use super::clock::Clock;
 use super::mux::{Mux, reason};
+use super::oversize::{Room, is_too_big};
 use super::released::{Outbox, Outgoing};
 use super::table::{Source, Table, Way};
 use super::train::{Datagram, Yard, train};
@@ -14,8 +15,10 @@ use crate::datapath::{
     Arrival, Demux, Departure, Direction, DropReason, FrameBuf, Inbox, Outward, Overlay, Port,
 };
 use crate::device::TapDevice;
+use crate::encap::Stamp;
 use crate::lookup::Desk;
-use crate::sys::{Received, RecvBatch, SendRoom};
+use crate::socket::Slot;
+use crate::sys::{Received, RecvBatch, Shape};
 use crate::types::LinkId;
 use crate::wire::FlowHasher;
 
@@ -44,7 +47,7 @@ pub(super) struct Carrier {
     shared: Shared,
     batch: Batch,
     released: Batch,
-    room: SendRoom,
+    room: Room,
     receive: RecvBatch,
 }
 
@@ -67,13 +70,13 @@ impl Batch {
 
 /// Whose frames a batch is of: an overlay, and the VNIC that sent them where that is one.
 #[derive(Clone, Copy)]
-struct Sender<'a> {
-    overlay: &'a Overlay<TapDevice>,
-    port: Option<&'a Port<TapDevice>>,
+pub(super) struct Sender<'a> {
+    pub(super) overlay: &'a Overlay<TapDevice>,
+    pub(super) port: Option<&'a Port<TapDevice>>,
 }
 
 impl Sender<'_> {
-    fn lose(self, reason: DropReason, frames: usize) {
+    pub(super) fn lose(self, reason: DropReason, frames: usize) {
         self.overlay.counters().lose(Direction::Out, reason, frames);
         if let Some(port) = self.port {
             port.counters().lost(frames);
@@ -85,7 +88,7 @@ impl Carrier {
     pub(super) fn new(shared: Shared) -> Self {
         let mut batch = Batch::default();
         batch.frames.resize_with(BATCH, FrameBuf::default);
-        let (released, room) = (Batch::default(), SendRoom::default());
+        let (released, room) = (Batch::default(), Room::new(shared.clock));
         Self { shared, batch, released, room, receive: RecvBatch::new(BATCH) }
     }
 
@@ -196,7 +199,7 @@ impl Carrier {
         let count = self.receive.receive(mux.sockets.listener()).unwrap_or(0);
         let mut inbox = Inbox::default();
         for received in (0..count).filter_map(|place| self.receive.datagram(place)) {
-            let Received { source: sender, octets, cut, train } = received;
+            let Received { source: sender, octets, cut, train, .. } = received;
             demux.receive(&Arrival { sender, octets, cut, train }, &mut inbox);
         }
         inbox.finish();
@@ -223,7 +226,7 @@ impl Yard {
 }
 
 impl Batch {
-    fn depart(&mut self, mux: &Mux, sender: Sender<'_>, room: &mut SendRoom) {
+    fn depart(&mut self, mux: &Mux, sender: Sender<'_>, room: &mut Room) {
         self.yard.sort();
         let shipment = Shipment { mux, yard: &self.yard, frames: &self.frames };
         for (slot, datagrams) in self.yard.by_socket() {
@@ -233,15 +236,15 @@ impl Batch {
 }
 
 /// A batch on its way out.
-struct Shipment<'a> {
-    mux: &'a Mux,
+pub(super) struct Shipment<'a> {
+    pub(super) mux: &'a Mux,
     yard: &'a Yard,
     frames: &'a [FrameBuf],
 }
 
 impl Shipment<'_> {
     /// Sends all datagrams of one socket, or counts why one was not sent.
-    fn send_all(&self, slot: usize, datagrams: &[Datagram], sender: Sender<'_>, room: &mut SendRoom) {
+    fn send_all(&self, slot: Slot, datagrams: &[Datagram], sender: Sender<'_>, room: &mut Room) {
         let mut rest = datagrams;
         // How many of the rest go one by one, because the system has refused them as a train.
         let mut alone = 0;
@@ -253,6 +256,9 @@ impl Shipment<'_> {
                 Ok(count) => {
                     next[..count].iter().for_each(|datagram| sender.overlay.counters().sent(datagram.load));
                     count
+                }
+                Err(error) if rest[0].stamp().df && is_too_big(&error) => {
+                    self.too_big(slot, rest, sender, room)
                 }
                 Err(error) if first > 1 && self.mux.refuses_train(&error) => {
                     alone = first;
@@ -268,23 +274,29 @@ impl Shipment<'_> {
         }
     }
 
+    /// The octets of a datagram.
+    pub(super) fn pieces(&self, datagram: &Datagram) -> [&[u8]; 2] {
+        self.yard.pieces(datagram, self.frames)
+    }
+
     /// Sends datagrams of one socket with one system call, as trains or one by one; says how many went.
-    fn send(
+    pub(super) fn send(
         &self,
-        slot: usize,
+        slot: Slot,
         datagrams: &[Datagram],
         trains: bool,
-        room: &mut SendRoom,
+        room: &mut Room,
     ) -> io::Result<usize> {
-        let mut messages = room.begin();
+        let mut messages = room.send.begin();
         let (mut rest, mut ends) = (datagrams, [0; BATCH]);
         let mut count = 0;
         while !rest.is_empty() && count < BATCH {
             let len = if trains { train(rest) } else { 1 };
-            let pieces = rest[..len].iter().flat_map(|datagram| self.yard.pieces(datagram, self.frames));
+            let pieces = rest[..len].iter().flat_map(|datagram| self.pieces(datagram));
             pieces.for_each(|piece| messages.add(piece));
             let segment = if len > 1 { rest[0].segment() } else { None };
-            messages.finish(self.mux.address(rest[0].destination()), segment);
+            let Stamp { ttl, tos, .. } = rest[0].stamp();
+            messages.finish(self.mux.address(rest[0].destination()), Shape { segment, ttl, tos });
             rest = &rest[len..];
             ends[count] = datagrams.len() - rest.len();
             count += 1;

@@ -99,7 +99,8 @@ impl UserspaceEngine {
                 let mux = mux.map(|mux| Arc::clone(&mux.what));
                 sources.insert(port.token, Source::Device { overlay, port: port_too, mux });
             }
-            if mux.is_some() {
+            if let Some(mux) = mux {
+                mux.what.prepare(&member.settings.outer);
                 sharing.entry(member.listen).or_default().push(overlay);
             }
         }

@@ -8,6 +8,8 @@ mod carry;
 mod clock;
 mod engine;
 mod mux;
+mod oversize;
+mod paths;
 mod released;
 mod table;
 mod targets;

@@ -5,11 +5,13 @@ use std::sync::atomic::Ordering;
 
 use socket2::SockAddr;
 
+use super::paths::Paths;
 use crate::datapath::{DropReason, MuxCounters};
-use crate::encap::Encap;
+use crate::encap::{Df, Encap, Outer};
 use crate::offload::{Offload, Offloads};
 use crate::protocol::MuxInfo;
-use crate::socket::{BindError, MuxSockets};
+use crate::socket::{BindError, MuxSockets, path_mtu};
+use crate::types::{Moment, UnderlayMtu};
 
 /// An underlay socket, shared by every overlay with its listen address.
 pub(super) struct Mux {
@@ -18,13 +20,22 @@ pub(super) struct Mux {
     pub(super) sockets: MuxSockets,
     pub(super) counters: Arc<MuxCounters>,
     offloads: Offloads,
+    paths: Paths,
 }
 
 impl Mux {
     pub(super) fn open(listen: SocketAddr, encap: &'static dyn Encap) -> Result<Self, BindError> {
         let sockets = MuxSockets::open(listen)?;
         let offloads = Offloads::new(sockets.offloads());
-        Ok(Self { listen, encap, sockets, counters: Arc::default(), offloads })
+        let (counters, paths) = Default::default();
+        Ok(Self { listen, encap, sockets, counters, offloads, paths })
+    }
+
+    /// Opens what datagrams with such an outer header need, so that no worker has to.
+    pub(super) fn prepare(&self, outer: &Outer) {
+        if outer.df != Df::Set {
+            self.sockets.loose();
+        }
     }
 
     /// A tunnel end as its sockets take it: on an IPv6 socket, IPv4 is mapped.
@@ -35,6 +46,20 @@ impl Mux {
             }
             _ => destination.into(),
         }
+    }
+
+    /// The largest packet that gets to a tunnel end inside a frame, with so many octets of headers between UDP's and it; one of
+    /// `refused` octets was too big. None when the system does not say.
+    pub(super) fn limit_to(
+        &self,
+        end: SocketAddr,
+        headers: usize,
+        refused: usize,
+        now: Moment,
+    ) -> Option<usize> {
+        let inside = |mtu: UnderlayMtu| mtu.inside(end.is_ipv6(), headers);
+        let ask = || path_mtu(self.listen.ip(), end).ok();
+        self.paths.to(end, now, |mtu| inside(mtu) < refused, ask).map(inside)
     }
 
     /// Whether several datagrams may go as one message.

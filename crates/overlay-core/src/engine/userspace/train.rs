@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use crate::datapath::Departure;
 use crate::datapath::{Device, FrameBuf, Load, Overlay};
+use crate::encap::Stamp;
+use crate::socket::Slot;
 
 /// Datagrams in one train (UDP_MAX_SEGMENTS was 64 before Linux 6.7, linux/udp.h).
 const TRAIN_DATAGRAMS: usize = 64;
@@ -19,6 +21,8 @@ pub(super) struct Datagram {
     /// Its place among all of the batch.
     place: usize,
     destination: SocketAddr,
+    /// What its outer IP header says.
+    stamp: Stamp,
     /// Its headers among those written for cut frames; empty for a frame that goes as it is.
     headers: Range<usize>,
     /// Which frame of the batch it is of, and which octets of that.
@@ -82,7 +86,7 @@ impl Yard {
         overlay: &Overlay<D>,
         (number, frame): (usize, &FrameBuf),
     ) {
-        let target = (slot, destination);
+        let target = (slot, destination, departure.stamp);
         let Some(cut) = departure.cut else {
             let octets = 0..frame.octets().len();
             return self.push(target, 0..0, (number, octets), departure.load.bytes);
@@ -102,14 +106,14 @@ impl Yard {
 
     fn push(
         &mut self,
-        (slot, destination): (usize, SocketAddr),
+        (slot, destination, stamp): (usize, SocketAddr, Stamp),
         headers: Range<usize>,
         (frame, octets): (usize, Range<usize>),
         bytes: usize,
     ) {
         let place = self.datagrams.len();
         let load = Load { frames: 1, bytes };
-        self.datagrams.push(Datagram { slot, place, destination, headers, frame, octets, load });
+        self.datagrams.push(Datagram { slot, place, destination, stamp, headers, frame, octets, load });
     }
 
     /// By socket; datagrams of one flow have one socket and stay in their order.
@@ -117,10 +121,11 @@ impl Yard {
         self.datagrams.sort_unstable_by_key(|datagram| (datagram.slot, datagram.place));
     }
 
-    /// The datagrams of each socket, with its number.
-    pub(super) fn by_socket(&self) -> impl Iterator<Item = (usize, &[Datagram])> {
-        let groups = self.datagrams.chunk_by(|one, other| one.slot == other.slot);
-        groups.map(|group| (group[0].slot, group))
+    /// The datagrams of each socket, with its number, and whether they may not be divided on the way: for each port there
+    /// is a socket of either kind. What alternates between the two keeps its order.
+    pub(super) fn by_socket(&self) -> impl Iterator<Item = (Slot, &[Datagram])> {
+        let groups = self.datagrams.chunk_by(|one, other| one.socket() == other.socket());
+        groups.map(|group| (group[0].socket(), group))
     }
 
     /// The two pieces of a datagram.
@@ -130,14 +135,15 @@ impl Yard {
     }
 }
 
-/// Where the first train of these datagrams ends: one destination, one length, and only the last may be shorter.
+/// Where the first train of these datagrams ends: one destination, one outer header, one length, and only the last may be
+/// shorter.
 pub(super) fn train(datagrams: &[Datagram]) -> usize {
     let Some(first) = datagrams.first() else { return 0 };
     let mut octets = first.len();
     for (place, datagram) in datagrams.iter().enumerate().skip(1) {
         octets += datagram.len();
         let fits = place < TRAIN_DATAGRAMS && octets <= TRAIN_OCTETS && datagram.len() <= first.len();
-        if !fits || datagram.destination != first.destination {
+        if !fits || (datagram.destination, datagram.stamp) != (first.destination, first.stamp) {
             return place;
         }
         if datagram.len() < first.len() {
@@ -148,6 +154,20 @@ pub(super) fn train(datagrams: &[Datagram]) -> usize {
 }
 
 impl Datagram {
+    fn socket(&self) -> Slot {
+        Slot { number: self.slot, df: self.stamp.df }
+    }
+
+    /// Whether it is of the same frame as another one, to the same tunnel end.
+    pub(super) fn is_of_frame(&self, other: &Self) -> bool {
+        (self.frame, self.destination) == (other.frame, other.destination)
+    }
+
+    /// What its outer IP header says.
+    pub(super) const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
     /// The tunnel end it goes to.
     pub(super) const fn destination(&self) -> SocketAddr {
         self.destination
@@ -168,6 +188,7 @@ mod tests {
             slot: 0,
             place: 0,
             destination: SocketAddr::new([10, 0, 0, 2].into(), *port),
+            stamp: Stamp::default(),
             headers: 0..0,
             frame: 0,
             octets: 0..*len,
@@ -184,6 +205,15 @@ mod tests {
         assert_eq!(train(&datagrams(&[100, 100, 50, 100], &[1])), 3);
         assert_eq!(train(&datagrams(&[100, 101], &[1])), 1);
         assert_eq!(train(&datagrams(&[100, 100], &[1, 2])), 1);
+    }
+
+    #[test]
+    fn a_train_has_one_outer_header() {
+        let mut run = datagrams(&[100, 100, 100], &[1]);
+        run[2].stamp.tos = 3;
+        assert_eq!(train(&run), 2);
+        run[1].stamp.ttl = 1;
+        assert_eq!(train(&run), 1);
     }
 
     #[test]

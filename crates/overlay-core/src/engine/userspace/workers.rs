@@ -227,6 +227,7 @@ mod tests {
         let settings = OverlaySettings {
             vnetid: VnetId::new(23).unwrap(),
             encap: crate::encap::ENCAPS[0],
+            outer: crate::encap::Outer::default(),
             mtu: OverlayMtu::default(),
             active: true,
             target: Some(TargetMode::Dynamic),

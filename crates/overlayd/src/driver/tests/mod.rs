@@ -1,5 +1,6 @@
 //! The driver over an engine that only takes notes.
 
+mod outer;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use overlay_core::control::{Daemon, Paths};
 use overlay_core::device::TapError;
+use overlay_core::encap::Outer;
 use overlay_core::engine::{DeviceSpec, Existing, OverlaySpec};
 use overlay_core::lookup::{Answer, Ends, Question, Sources, TargetMode, Timing};
 use overlay_core::property::Assignment;
@@ -33,6 +35,7 @@ struct Notes {
     /// The last timing that an overlay was given.
     timing: Option<Timing>,
     sources: Option<Sources>,
+    outer: Option<Outer>,
     fixed: BTreeMap<MacAddr, Option<Ends>>,
     learned: Vec<Answer>,
     injected: Vec<Vec<u8>>,
@@ -45,6 +48,7 @@ impl Engine for Notes {
     fn set_overlay(&mut self, link: LinkId, spec: &OverlaySpec) {
         self.timing = Some(spec.timing);
         self.sources.clone_from(&spec.settings.sources);
+        self.outer = Some(spec.settings.outer);
         self.overlays.entry(link).or_default();
     }
 
