@@ -1,6 +1,13 @@
-//! What the outer IP header says, beside the kernel's vxlan device with the same options.
+//! What the outer IP header says, beside the kernel's vxlan device with the same options; and ECN on the way.
 
-use overlay_tests::{Capture, Family, Host, KernelPeer, Underlay, VNETID, await_ping, inner_v4};
+use std::net::{IpAddr, UdpSocket};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use overlay_core::types::MacAddr;
+use overlay_tests::{
+    Capture, Family, Host, KernelPeer, Namespace, RawLink, SHORT, Underlay, VNETID, await_ping, frame,
+    inner_v4, udp_receive, wait_until,
+};
 
 /// A host of ours and the kernel's device, with these options each.
 fn scene(family: Family, ours: &str, kernels: &[&str]) -> (Host, KernelPeer, Underlay) {
@@ -105,4 +112,91 @@ fn the_outer_header_changes_under_traffic() {
         assert_eq!(pings_matching(&scene, Family::V4, "0", filter)[0], 3, "{change}");
     }
     scene.0.check_counters();
+}
+
+const VNIC: MacAddr = MacAddr([2, 8, 0x20, 0, 0, 0x11]);
+
+/// An end of ours whose peer is a socket, which marks its datagrams.
+struct Marked {
+    host: Host,
+    _peer: Namespace,
+    _underlay: Underlay,
+    sender: UdpSocket,
+    to: IpAddr,
+    seen: RawLink,
+    inside: UdpSocket,
+}
+
+fn marked(family: Family) -> Marked {
+    let (host, peer) = (Host::started(), Namespace::new());
+    let underlay = Underlay::join(&host.net, &peer, 1500);
+    host.create_overlay("demo0", VNETID, family.underlay(1), family.underlay(2), &[]);
+    host.create_vnic("foo0", "demo0", &["-m", &VNIC.to_string()]);
+    host.net.address("foo0", 1);
+    let from = family.underlay(2);
+    let sender = peer.inside(|| UdpSocket::bind((from, 0))).expect("an address of the peer");
+    let seen = RawLink::open(&host.net, "foo0");
+    let inside = host.net.inside(|| UdpSocket::bind((inner_v4(1), 9999))).expect("an address of the VNIC");
+    Marked { host, _peer: peer, _underlay: underlay, sender, to: family.underlay(1), seen, inside }
+}
+
+impl Marked {
+    /// Sends a datagram whose outer and inner headers say this of congestion.
+    fn send(&self, outer: u8, inner: u8) {
+        let tos = i32::from(outer);
+        match self.to {
+            IpAddr::V4(_) => setsockopt(&self.sender, sockopt::Ipv4Tos, &tos),
+            IpAddr::V6(_) => setsockopt(&self.sender, sockopt::Ipv6TClass, &tos),
+        }
+        .expect("a mark");
+        let mut packet = frame::udp4((inner_v4(2), 9), (inner_v4(1), 9999), &[outer, inner]);
+        packet[1] = inner;
+        packet[10..12].fill(0);
+        let sum = frame::checksum(&packet[..20]).to_be_bytes();
+        packet[10..12].copy_from_slice(&sum);
+        let frame = frame::ethernet(VNIC, frame::STRANGER, 0x0800, &packet);
+        self.sender.send_to(&frame::vxlan(VNETID, &frame), (self.to, 4789)).expect("a datagram is taken");
+    }
+
+    /// What the VNIC saw of the datagram with that content.
+    fn arrived(&self, outer: u8, inner: u8) -> u8 {
+        assert_eq!(udp_receive(&self.inside), Some(vec![outer, inner]), "its checksum is right");
+        wait_until(SHORT, "the frame", || {
+            let frame = self.seen.receive(0x0800, SHORT).ok_or("no frame")?;
+            let ours = frame.len() >= 44 && frame[42..44] == [outer, inner];
+            if ours { Ok(frame[15]) } else { Err("another frame".to_owned()) }
+        })
+    }
+}
+
+fn marks_arrive(family: Family) {
+    let marked = marked(family);
+    // Not-ECT, ECT(1), ECT(0), CE as numbers; RFC 6040 section 4.2, figure 4.
+    let behind = |inner, outer| match (inner, outer) {
+        (0, 3) => None,
+        (0, _) => Some(0),
+        (_, 3) => Some(3),
+        (2, 1) => Some(1),
+        (inner, _) => Some(inner),
+    };
+    for outer in 0..4 {
+        for inner in 0..4 {
+            marked.send(outer, inner);
+            if let Some(expected) = behind(inner, outer) {
+                assert_eq!(marked.arrived(outer, inner), expected, "{inner} in {outer}");
+            }
+        }
+    }
+    marked.host.check_counters();
+    assert_eq!(marked.host.counters("demo0").dropped("bad-ecn"), 1);
+}
+
+#[test]
+fn marks_of_an_ipv4_underlay_arrive_inside() {
+    marks_arrive(Family::V4);
+}
+
+#[test]
+fn marks_of_an_ipv6_underlay_arrive_inside() {
+    marks_arrive(Family::V6);
 }

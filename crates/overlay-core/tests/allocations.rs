@@ -15,7 +15,7 @@ use overlay_core::encap;
 use overlay_core::lookup::{About, Desk, Sources, TargetMode, TargetTable, Timing, Verdict};
 use overlay_core::offload::{Gso, Offload, OffloadSet, VNET_HEADER, VnetHeader};
 use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VnetId};
-use overlay_core::wire::{ETHERNET_HEADER, Ethernet, FlowHasher, Packet};
+use overlay_core::wire::{ETHERNET_HEADER, Ecn, Ethernet, FlowHasher, Packet};
 use zerocopy::IntoBytes;
 
 #[global_allocator]
@@ -169,7 +169,7 @@ fn a_frame_whose_destination_is_known_allocates_nothing() {
             let pieces = if train.is_some() { octets.len() } else { len };
             for octets in octets.chunks(pieces) {
                 demux.receive(
-                    &Arrival { sender: end(2).ip(), octets, cut: false, train },
+                    &Arrival { sender: end(2).ip(), octets, cut: false, train, ecn: Ecn::NotEct },
                     &mut inbox,
                 );
             }

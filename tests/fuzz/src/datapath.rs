@@ -13,7 +13,7 @@ use overlay_core::encap::{ENCAPS, Outer};
 use overlay_core::lookup::{Sources, TargetMode, TargetTable, Timing};
 use overlay_core::offload::{Cut, Offload, OffloadSet, VNET_HEADER, VnetHeader};
 use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VlanId, VnetId};
-use overlay_core::wire::{Ethernet, FlowHasher, Packet, Transport};
+use overlay_core::wire::{Ecn, Ethernet, FlowHasher, Packet, Transport};
 
 use crate::stream::Streams;
 
@@ -164,7 +164,7 @@ pub fn receive(octets: &[u8]) {
         let all = one.repeat(usize::from(count % 64) + 1);
         arrivals.push((all[..all.len().min(65_536)].to_vec(), how & 8 != 0, train));
     }
-    let arrival = |(octets, cut, train)| Arrival { sender: end().ip(), octets, cut, train };
+    let arrival = |(octets, cut, train)| Arrival { sender: end().ip(), octets, cut, train, ecn: Ecn::NotEct };
     stage.receive(arrivals.iter().map(|(octets, cut, train)| arrival((&octets[..], *cut, *train))));
     stage.check();
     for vnic in 0..2 {
@@ -189,7 +189,7 @@ pub fn merge(octets: &[u8]) {
     let datagrams: Vec<_> =
         sent.iter().map(|frame| [&[8, 0, 0, 0, 0, 0, 23, 0], &frame[..]].concat()).collect();
     let stage = Stage::new();
-    let arrival = |octets| Arrival { sender: end().ip(), octets, cut: false, train: None };
+    let arrival = |octets| Arrival { sender: end().ip(), octets, cut: false, train: None, ecn: Ecn::NotEct };
     stage.receive(datagrams.iter().map(|octets| arrival(octets)));
     stage.check();
     let given: Vec<_> = stage.taken(0).into_iter().flat_map(|(vnet, frame)| frames(vnet, frame)).collect();

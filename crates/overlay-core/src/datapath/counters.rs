@@ -49,11 +49,13 @@ pub enum DropReason {
     DeviceRefused,
     /// It is a super-frame that cannot be cut into frames.
     BadSuperFrame,
+    /// Its datagram met congestion, which the packet inside cannot say.
+    BadEcn,
 }
 
 impl DropReason {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NotActive,
         Self::NoTarget,
         Self::Runt,
@@ -76,6 +78,7 @@ impl DropReason {
         Self::DeviceFull,
         Self::DeviceRefused,
         Self::BadSuperFrame,
+        Self::BadEcn,
     ];
 
     /// The name it is shown under.
@@ -103,6 +106,7 @@ impl DropReason {
             Self::DeviceFull => "device-full",
             Self::DeviceRefused => "device-refused",
             Self::BadSuperFrame => "bad-super-frame",
+            Self::BadEcn => "bad-ecn",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Device, Inbox, MuxCounters, Overlay};
 use crate::encap::{Encap, HEADER_MAX};
 use crate::types::VnetId;
-use crate::wire::{Ethernet, Packet, Transport};
+use crate::wire::{Ecn, Ethernet, Packet, Transport};
 
 /// The overlays that share one underlay socket, by vnetid.
 pub struct Demux<D> {
@@ -24,6 +24,25 @@ impl<D: Device> Demux<D> {
     ) -> Self {
         let by_vnetid = overlays.into_iter().map(|overlay| (overlay.settings().vnetid, overlay));
         Self { encap, overlays: by_vnetid.collect(), counters }
+    }
+
+    /// Makes the packets in what was received as one say what its datagrams say of congestion, before anything is joined: what
+    /// is received then, as the same kind of thing.
+    pub fn mark(&self, octets: &mut [u8], train: Option<usize>, ecn: Ecn) {
+        if !ecn.tells() {
+            return;
+        }
+        let train = train.filter(|len| (1..octets.len()).contains(len));
+        let each = match train.map(|len| (len, self.kind(octets, len))) {
+            Some((len, Kind::Train)) => len,
+            Some((_, Kind::Doubtful)) => return,
+            Some((_, Kind::SuperFrame)) | None => octets.len().max(1),
+        };
+        for datagram in octets.chunks_mut(each) {
+            if let Ok((_, header_len)) = self.encap.read(datagram) {
+                ecn.mark(&mut datagram[header_len..]);
+            }
+        }
     }
 
     /// Takes what was received as one: a datagram, or a train of datagrams of one length.
@@ -92,6 +111,9 @@ impl<D: Device> Demux<D> {
         };
         match (overlay, datagram_len) {
             (None, _) => count(&self.counters.unknown_vnetid),
+            (Some(overlay), _) if arrival.refuses(&octets[header_len..]) => {
+                overlay.refuse_congested(arrival.sender, &octets[header_len..]);
+            }
             (Some(overlay), None) => inbox.take(overlay, arrival.sender, &octets[header_len..]),
             (Some(overlay), Some(len)) => {
                 inbox.take_super(overlay, arrival.sender, &octets[header_len..], len);
@@ -121,6 +143,16 @@ pub struct Arrival<'a> {
     pub cut: bool,
     /// How long its datagrams are, when it is several.
     pub train: Option<usize>,
+    /// What its datagrams say of congestion.
+    pub ecn: Ecn,
+}
+
+impl Arrival<'_> {
+    /// Whether a frame in it is to be dropped because its datagram met congestion.
+    fn refuses(&self, frame: &[u8]) -> bool {
+        self.ecn == Ecn::Ce
+            && Ethernet::parse(frame).is_some_and(|ethernet| self.ecn.refuses(frame, &ethernet))
+    }
 }
 
 impl<'a> Arrival<'a> {
@@ -152,7 +184,10 @@ mod tests {
 
     fn receive(demux: &Demux<Twin>, octets: &[u8], cut: bool) {
         let mut inbox = Inbox::default();
-        demux.receive(&Arrival { sender: point().ip(), octets, cut, train: None }, &mut inbox);
+        demux.receive(
+            &Arrival { sender: point().ip(), octets, cut, train: None, ecn: Ecn::NotEct },
+            &mut inbox,
+        );
         inbox.finish();
     }
 
@@ -196,7 +231,10 @@ mod tests {
 
     fn arrive(demux: &Demux<Twin>, octets: &[u8], train: usize) {
         let mut inbox = Inbox::default();
-        demux.receive(&Arrival { sender: point().ip(), octets, cut: false, train: Some(train) }, &mut inbox);
+        demux.receive(
+            &Arrival { sender: point().ip(), octets, cut: false, train: Some(train), ecn: Ecn::NotEct },
+            &mut inbox,
+        );
         inbox.finish();
     }
 
@@ -205,6 +243,76 @@ mod tests {
         let (mut frame, _) = super_frame(Gso::Udp, false, false, 0, len, 1000);
         frame[..6].copy_from_slice(&bench.mac(0).0);
         [&[8, 0, 0, 0, 0, 0, 23, 0][..], &frame].concat()
+    }
+
+    /// TCP segments for the bench's VNIC, each in a datagram, whose packets say `ecn`.
+    fn segments_saying(bench: &Bench, ecn: u8) -> Vec<Vec<u8>> {
+        let (mut frame, vnet) = super_frame(Gso::TcpV4, false, false, 0, 3000, 1000);
+        frame[..6].copy_from_slice(&bench.mac(0).0);
+        (frame[15], frame[47]) = (ecn, 0x18);
+        let datagram = |frame: Vec<u8>| [&[8, 0, 0, 0, 0, 0, 23, 0][..], &frame].concat();
+        crate::offload::twin::segments(&frame, &vnet).into_iter().map(datagram).collect()
+    }
+
+    fn congested(demux: &Demux<Twin>, octets: &[u8], train: Option<usize>, inbox_of: Ecn) {
+        let mut octets = octets.to_vec();
+        demux.mark(&mut octets, train, inbox_of);
+        let mut inbox = Inbox::default();
+        let arrival = Arrival { sender: point().ip(), octets: &octets, cut: false, train, ecn: inbox_of };
+        demux.receive(&arrival, &mut inbox);
+        inbox.finish();
+    }
+
+    #[test]
+    fn each_packet_of_a_train_that_met_congestion_says_so_and_they_still_join() {
+        let bench = Bench::new(&[None]);
+        let segments = segments_saying(&bench, 2);
+        let (demux, overlay, _) = demux(bench);
+        congested(&demux, &segments.concat(), Some(segments[0].len()), Ecn::Ce);
+        let taken = overlay.ports()[0].device().taken();
+        assert_eq!((taken.len(), taken[0][15]), (1, 3), "one super-frame, marked");
+        assert_eq!(overlay.counters().info().to_devices, 3);
+    }
+
+    #[test]
+    fn packets_of_different_marks_do_not_join() {
+        let bench = Bench::new(&[None]);
+        let segments = segments_saying(&bench, 2);
+        let (demux, overlay, _) = demux(bench);
+        let mut marked = segments[1].clone();
+        demux.mark(&mut marked, None, Ecn::Ce);
+        let mut inbox = Inbox::default();
+        for (octets, ecn) in [(&segments[0], Ecn::Ect0), (&marked, Ecn::Ce), (&segments[2], Ecn::Ect0)] {
+            let arrival = Arrival { sender: point().ip(), octets, cut: false, train: None, ecn };
+            demux.receive(&arrival, &mut inbox);
+        }
+        inbox.finish();
+        let marks: Vec<_> = overlay.ports()[0].device().taken().iter().map(|frame| frame[15]).collect();
+        assert_eq!(marks, [2, 3, 2]);
+    }
+
+    #[test]
+    fn a_packet_that_cannot_say_that_it_met_congestion_is_dropped() {
+        let bench = Bench::new(&[None]);
+        let segments = segments_saying(&bench, 0);
+        let (demux, overlay, _) = demux(bench);
+        congested(&demux, &segments.concat(), Some(segments[0].len()), Ecn::Ce);
+        congested(&demux, &segments[0], None, Ecn::Ect1);
+        let info = overlay.counters().info();
+        assert_eq!((info.from_wire, info.to_devices, info.drops[0].frames), (4, 1, 3));
+        assert_eq!(info.drops[0].reason, "bad-ecn");
+    }
+
+    #[test]
+    fn a_super_frame_is_marked_once_in_its_header() {
+        let bench = Bench::new(&[None]);
+        let mut octets = super_datagram(&bench, 3000);
+        octets[8 + 15] = 1;
+        let (demux, overlay, _) = demux(bench);
+        congested(&demux, &octets, Some(1000), Ecn::Ce);
+        let taken = overlay.ports()[0].device().taken();
+        octets[8 + 15] = 3;
+        assert_eq!((taken[0][15], &taken[0][34..]), (3, &octets[42..]));
     }
 
     #[test]
@@ -224,7 +332,10 @@ mod tests {
         for octets in [&one.repeat(3)[..], &one.repeat(3)[..3 * one.len() - 1]] {
             let mut inbox = Inbox::default();
             let train = Some(one.len());
-            demux.receive(&Arrival { sender: point().ip(), octets, cut: true, train }, &mut inbox);
+            demux.receive(
+                &Arrival { sender: point().ip(), octets, cut: true, train, ecn: Ecn::NotEct },
+                &mut inbox,
+            );
             inbox.finish();
         }
         assert_eq!((counts(&counters), overlay.counters().info().to_devices), ([6, 2, 0], 4));

@@ -8,6 +8,7 @@ use super::{Arrival, Demux, Departure, Inbox, MuxCounters, Overlay};
 use crate::offload::twin::super_frame;
 use crate::offload::{Gso, VNET_HEADER, VnetHeader};
 use crate::types::{MacAddr, VlanId};
+use crate::wire::Ecn;
 use proptest::prelude::*;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -107,7 +108,7 @@ proptest! {
         let demux = Demux::new(overlay.settings().encap, [Arc::clone(&overlay)], Arc::clone(&counters));
         let mut inbox = Inbox::default();
         for Claim { octets, cut, train } in &claims {
-            demux.receive(&Arrival { sender: point().ip(), octets, cut: *cut, train: *train }, &mut inbox);
+            demux.receive(&Arrival { sender: point().ip(), octets, cut: *cut, train: *train, ecn: Ecn::NotEct }, &mut inbox);
         }
         inbox.finish();
         let (datagrams, counted) = counted(&counters, &overlay);

@@ -25,14 +25,26 @@ impl<D: Device> Overlay<D> {
         }
     }
 
+    /// Counts a frame whose datagram met congestion, which the packet in it cannot say (RFC 6040 section 4.2).
+    pub(super) fn refuse_congested(&self, sender: IpAddr, frame: &[u8]) {
+        self.counters.from_wire.add(Load { frames: 1, bytes: frame.len() });
+        let reason = self.admit_sender(sender).err().unwrap_or(DropReason::BadEcn);
+        self.counters.lose(Direction::In, reason, 1);
+    }
+
     fn try_receive(&self, sender: IpAddr, inner: &Inner<'_>) -> Result<(), DropReason> {
+        self.admit_sender(sender)?;
+        self.deliver(inner, None)
+    }
+
+    fn admit_sender(&self, sender: IpAddr) -> Result<(), DropReason> {
         if !self.settings.active {
             return Err(DropReason::NotActive);
         }
         if !self.settings.sources.as_ref().is_some_and(|sources: &Sources| sources.allow(sender)) {
             return Err(DropReason::UnknownVtep);
         }
-        self.deliver(inner, None)
+        Ok(())
     }
 
     /// Gives a frame that comes from elsewhere to the VNICs that it is for, but not to the one with the address `but`.

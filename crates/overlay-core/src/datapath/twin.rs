@@ -28,6 +28,13 @@ pub(super) struct Twin {
     taken: Mutex<Vec<(VnetHeader, Vec<u8>)>>,
 }
 
+impl Twin {
+    /// The frames that it was given.
+    pub(super) fn taken(&self) -> Vec<Vec<u8>> {
+        self.taken.lock().unwrap().iter().map(|(_, frame)| frame.clone()).collect()
+    }
+}
+
 impl Device for Twin {
     fn give(&self, header: VnetHeader, pieces: [&[u8]; 2], more: &[&[u8]]) -> Result<(), DeviceError> {
         if self.down.load(Ordering::Relaxed) {

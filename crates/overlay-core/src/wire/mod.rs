@@ -1,6 +1,7 @@
 //! Frames as they are on a wire: views of any octets, and the checksums and flow keys read from them.
 
 mod checksum;
+mod ecn;
 mod ethernet;
 mod flow;
 mod inet;
@@ -9,6 +10,7 @@ mod question;
 mod too_big;
 
 pub use checksum::Sum;
+pub use ecn::Ecn;
 pub use ethernet::{ETHERNET_HEADER, Ethernet, Tag, VLAN_TAG};
 pub use flow::FlowHasher;
 pub use inet::{Packet, Transport, pseudo_sum};

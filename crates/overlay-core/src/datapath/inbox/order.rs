@@ -5,7 +5,7 @@ use super::super::{Arrival, Demux, MuxCounters};
 use super::*;
 use crate::offload::twin::{checked, segments, super_frame};
 use crate::offload::{Gso, VnetHeader};
-use crate::wire::{Packet, Sum};
+use crate::wire::{Ecn, Packet, Sum};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -169,7 +169,10 @@ fn arrivals(frames: &[Vec<u8>], together: &[bool]) -> Vec<(Vec<u8>, Option<usize
 fn receive_all(demux: &Demux<Twin>, arrivals: &[(Vec<u8>, Option<usize>)]) {
     let mut inbox = Inbox::default();
     for (octets, train) in arrivals {
-        demux.receive(&Arrival { sender: point().ip(), octets, cut: false, train: *train }, &mut inbox);
+        demux.receive(
+            &Arrival { sender: point().ip(), octets, cut: false, train: *train, ecn: Ecn::NotEct },
+            &mut inbox,
+        );
     }
     inbox.finish();
 }

@@ -20,7 +20,7 @@ use crate::lookup::Desk;
 use crate::socket::Slot;
 use crate::sys::{Received, RecvBatch, Shape};
 use crate::types::LinkId;
-use crate::wire::FlowHasher;
+use crate::wire::{Ecn, FlowHasher};
 
 /// Frames or datagrams that are carried before the next descriptor has its turn.
 const BATCH: usize = 64;
@@ -197,10 +197,14 @@ impl Carrier {
     fn arrive(&mut self, mux: &Mux, demux: &Demux<TapDevice>) {
         // An error waiting on the socket is told once by this call and is of no datagram.
         let count = self.receive.receive(mux.sockets.listener()).unwrap_or(0);
+        for place in 0..count {
+            let (octets, train, tos) = self.receive.octets_mut(place);
+            demux.mark(octets, train, Ecn::of(tos));
+        }
         let mut inbox = Inbox::default();
         for received in (0..count).filter_map(|place| self.receive.datagram(place)) {
-            let Received { source: sender, octets, cut, train, .. } = received;
-            demux.receive(&Arrival { sender, octets, cut, train }, &mut inbox);
+            let Received { source: sender, octets, cut, train, tos } = received;
+            demux.receive(&Arrival { sender, octets, cut, train, ecn: Ecn::of(tos) }, &mut inbox);
         }
         inbox.finish();
     }
