@@ -1,6 +1,8 @@
 //! Overlays of MTU 1450 and 1400 over an underlay of 1500.
 
-use overlay_tests::{Host, Plan, Scene, Underlay, await_ping, inner_v4, inner_v6, tcp_copy, underlay_v4};
+use overlay_tests::{
+    Host, Plan, Scene, Underlay, await_ping, inner_v4, inner_v6, tcp_copy, underlay_v4, underlay_v6,
+};
 
 fn fragments(host: &Host) -> u64 {
     let text = host.net.run(&["cat", "/proc/net/snmp"]).ok();
@@ -46,7 +48,14 @@ fn furnish_too_large(host: &Host, end: u8, df: &str) {
         underlay_v4(end),
         underlay_v4(3 - end)
     );
-    host.dladm_ok(&["create-overlay", "-e", "vxlan", "-s", "direct", "-v", "23", "-p", &ends, "demo0"]);
+    let words = ["create-overlay", "-e", "vxlan", "-s", "direct", "-v", "23", "-p", &ends, "demo0"];
+    let made = host.dladm(&words);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let why = "mtu 1500 is too large: the underlay at 10.0.0.1 takes packets of 1500 octets, which leaves 1450 inside";
+    if end == 1 {
+        assert_eq!(made.stderr, format!("dladm: warning: overlay demo0: {why}\n"));
+        assert_eq!(host.status("demo0"), format!("ONLINE:{why}"));
+    }
     host.create_vnic("foo0", "demo0", &[]);
     host.net.address("foo0", end);
 }
@@ -115,6 +124,22 @@ fn what_may_be_divided_is_divided_inside() {
     assert_eq!(after.dropped("underlay-mtu"), before.dropped("underlay-mtu"));
     assert_eq!(fragments(&two), 0, "outside, nothing is");
     one.check_counters();
+}
+
+#[test]
+fn a_derived_mtu_fills_the_underlay() {
+    let (one, two) = (Host::started(), Host::started());
+    let _underlay = Underlay::join(&one.net, &two.net, 1380);
+    one.create_overlay("demo0", 23, underlay_v4(1), underlay_v4(2), &["-p", "mtu=auto"]);
+    one.create_overlay("demo1", 24, underlay_v6(1), underlay_v6(2), &["-p", "mtu=auto"]);
+    one.create_overlay("demo2", 25, "::", underlay_v6(2), &["-p", "mtu=auto,vxlan/listen_port=4790"]);
+    for (overlay, mtu) in [("demo0", 1330), ("demo1", 1310), ("demo2", 1310)] {
+        let shown = one.dladm_ok(&["show-overlay", "-p", "-o", "property,value", overlay]);
+        assert!(shown.lines().any(|row| row == format!("mtu:{mtu} (auto)")), "{shown}");
+        let vnic = overlay.replace("demo", "foo");
+        one.create_vnic(&vnic, overlay, &[]);
+        assert_eq!(one.net.device(&vnic)["mtu"], mtu);
+    }
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn show_overlay_has_a_row_for_each_property() {
     let (one, _two, _underlay) = typed();
     let expected = [
         "LINK PROPERTY PERM REQ VALUE DEFAULT POSSIBLE",
-        "demo0 mtu rw - 1400 1400 576-8900",
+        "demo0 mtu rw - 1400 1400 auto,576-8900",
         "demo0 vnetid rw - 23 -- 0-16777215",
         "demo0 encap r- - vxlan -- vxlan",
         "demo0 varpd/id r- - 1 -- --",

@@ -136,6 +136,7 @@ mod tests {
             instance: None,
             properties: listen.map(property).collect(),
             status: Status::Online,
+            warnings: vec![],
             counters: CounterInfo {
                 from_devices: 10,
                 from_wire: 5,

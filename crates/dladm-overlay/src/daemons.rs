@@ -86,6 +86,15 @@ pub(crate) trait Daemons {
         }
     }
 
+    /// Makes a request that is answered with nothing but that it is done, or what may be wrong with the outcome.
+    fn change_warned(&mut self, request: Request) -> Result<Vec<String>, ClientError> {
+        match self.ask(Daemon::Overlayd, request)? {
+            Response::Done => Ok(Vec::new()),
+            Response::Warned(warnings) => Ok(warnings),
+            _ => Err(unexpected(Daemon::Overlayd)),
+        }
+    }
+
     /// Makes a request that overlayd answers with the link it was about.
     fn change_link(&mut self, request: Request) -> Result<LinkId, ClientError> {
         match self.ask(Daemon::Overlayd, request)? {

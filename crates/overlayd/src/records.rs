@@ -23,6 +23,9 @@ pub(crate) struct OverlayRecord {
     /// Entries of the target table that were set by hand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) targets: Vec<FixedEntry>,
+    /// What `mtu=auto` came to when it was last known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) derived_mtu: Option<OverlayMtu>,
     pub(crate) activated: bool,
     #[serde(skip)]
     pub(crate) temporary: bool,

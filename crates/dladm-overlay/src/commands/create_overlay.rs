@@ -66,7 +66,8 @@ fn attach(
     let create = Request::CreateInstance { link, vnetid: wish.vnetid, plugin, properties, temporary };
     let instance = session.daemons.create_instance(create)?;
     session.daemons.ask(Daemon::Varpd, Request::ActivateInstance { instance })?;
-    session.daemons.ask(Daemon::Overlayd, Request::ActivateOverlay { name: wish.name.clone() })?;
+    let warnings = session.daemons.change_warned(Request::ActivateOverlay { name: wish.name.clone() })?;
+    warnings.iter().for_each(|warning| session.warn(format!("overlay {}: {warning}", wish.name)));
     Ok(())
 }
 
@@ -99,6 +100,14 @@ mod tests {
         assert_eq!(twin.asked, [&QUESTIONS[..], &STEPS[..]].concat());
         assert!(twin.requests[2].contains("vxlan/listen_ip"));
         assert!(!twin.requests[2].contains("direct/dest_ip") && twin.requests[3].contains("direct/dest_ip"));
+    }
+
+    #[test]
+    fn what_may_be_wrong_with_it_is_told_and_is_no_failure() {
+        let mut twin = Twin { warnings: vec!["mtu 1500 is too large".to_owned()], ..Twin::default() };
+        let ran = twin.run(CREATE);
+        let expected = "dladm: warning: overlay demo0: mtu 1500 is too large\n";
+        assert_eq!((ran.status, &*ran.out, &*ran.err), (0, "", expected));
     }
 
     #[test]

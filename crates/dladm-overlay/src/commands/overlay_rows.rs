@@ -93,6 +93,7 @@ pub(super) fn possible(spec: &PropertySpec) -> Cell {
 /// A row with the overlay's status.
 pub(super) fn status(overlay: &OverlayInfo) -> Vec<Cell> {
     let (status, details) = match &overlay.status {
+        Status::Online if !overlay.warnings.is_empty() => ("ONLINE", Cell::text(overlay.warnings.join("; "))),
         Status::Online => ("ONLINE", Cell::absent("-")),
         Status::Degraded(message) => ("DEGRADED", Cell::text(message)),
     };

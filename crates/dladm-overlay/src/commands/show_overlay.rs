@@ -134,7 +134,7 @@ mod tests {
 
     const PROPERTIES: &str = "\
 LINK               PROPERTY           PERM REQ VALUE      DEFAULT   POSSIBLE
-blue0              mtu                rw   -   1400       1400      576-8900
+blue0              mtu                rw   -   1400       1400      auto,576-8900
 blue0              vnetid             rw   -   23         --        --
 blue0              encap              r-   -   vxlan      --        vxlan
 blue0              varpd/id           r-   -   1          --        --
@@ -172,6 +172,13 @@ red0                2:8:20:ab:cd:ef   192.0.2.21:4789
         assert_eq!(two().run("show-overlay -f").out, STATUS);
         assert_eq!(two().run("show-overlay --target").out, TARGETS);
         assert_eq!(two().run("show-overlay -f -t").out, TARGETS);
+    }
+
+    #[test]
+    fn an_overlay_that_works_shows_what_may_be_wrong_with_it() {
+        let mut twin = two();
+        twin.overlays[0].warnings = vec!["mtu 1500 is too large".to_owned()];
+        assert!(twin.run("show-overlay -f").out.contains("ONLINE  mtu 1500 is too large\n"));
     }
 
     const ENTRIES: &str = "\
@@ -298,7 +305,7 @@ ff\\:ff\\:ff\\:ff\\:ff\\:ff:192.0.2.20\\:4789,192.0.2.21\\:4789,192.0.2.22\\:478
     fn a_program_gets_typed_values() {
         let ran = Twin::default().run("show-overlay --json -o property,req,value,default,possible");
         for line in [
-            r#"{"property": "mtu", "req": false, "value": 1400, "default": 1400, "possible": "576-8900"}"#,
+            r#"{"property": "mtu", "req": false, "value": 1400, "default": 1400, "possible": "auto,576-8900"}"#,
             r#"{"property": "vnetid", "req": false, "value": 23, "default": null, "possible": null}"#,
             r#"{"property": "search", "req": false, "value": "direct", "default": null, "possible": null}"#,
             r#"{"property": "direct/dest_ip", "req": true, "value": "192.0.2.20", "default": null, "possible": null}"#,

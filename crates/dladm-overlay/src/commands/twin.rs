@@ -19,6 +19,8 @@ use crate::session::Session;
 
 /// A host with one overlay and one VNIC, unless a test has it otherwise.
 pub(crate) struct Twin {
+    /// What may be wrong with an overlay that is activated.
+    pub(crate) warnings: Vec<String>,
     pub(crate) overlays: Vec<OverlayInfo>,
     pub(crate) links: Vec<LinkInfo>,
     pub(crate) instances: Vec<InstanceInfo>,
@@ -50,6 +52,7 @@ pub(crate) struct Ran {
 impl Default for Twin {
     fn default() -> Self {
         Self {
+            warnings: Vec::new(),
             overlays: vec![blue()],
             links: vec![overlay_link(), vnic()],
             instances: vec![instance()],
@@ -124,6 +127,9 @@ impl Twin {
             Request::DestroyInstance { link } => {
                 assert_eq!(*link, id(7));
                 Response::Done
+            }
+            Request::ActivateOverlay { .. } if !self.warnings.is_empty() => {
+                Response::Warned(self.warnings.clone())
             }
             Request::ActivateOverlay { .. }
             | Request::DeleteVnic { .. }
@@ -249,6 +255,7 @@ pub(crate) fn blue() -> OverlayInfo {
             waiting: 2,
             drops: vec![DropCount { reason: "unknown-vtep".into(), frames: 2 }],
         },
+        warnings: Vec::new(),
     }
 }
 

@@ -4,4 +4,4 @@ mod namespace;
 mod tap;
 
 pub use namespace::{Namespace, NamespaceError};
-pub use tap::{DeviceKit, TapDevice, TapError, TapSpec};
+pub use tap::{DeviceKit, TapDevice, TapError, TapSpec, is_vnic};

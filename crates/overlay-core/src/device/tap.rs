@@ -18,6 +18,15 @@ const TUN: &str = "/dev/net/tun";
 /// The kind that the kernel reports for TUN and TAP devices (drivers/net/tun.c).
 const KIND: &str = "tun";
 
+/// What the words begin with that mark a VNIC's device.
+const ALIAS: &str = "overlay vnic";
+
+/// Whether a device is some VNIC's.
+pub fn is_vnic(device: &netlink::Device) -> bool {
+    device.kind.as_deref() == Some(KIND)
+        && device.alias.as_deref().is_some_and(|alias| alias.starts_with(ALIAS))
+}
+
 /// A TAP device that this process reads and writes. It stays when this is dropped.
 #[derive(Debug)]
 pub struct TapDevice {
@@ -154,7 +163,7 @@ impl TapSpec {
 
     /// What marks a device as this VNIC's, for us and in the output of `ip link`.
     fn alias(&self) -> String {
-        format!("overlay vnic {}", self.link)
+        format!("{ALIAS} {}", self.link)
     }
 
     fn is(&self, device: &netlink::Device) -> bool {
@@ -181,6 +190,11 @@ fn take_over(place: &Namespace, spec: &TapSpec, device: &netlink::Device) -> Res
         .within(|| TapDevice::attach(&device.name).map_err(|(step, error)| spec.failed(step, error)))??;
     if device.mac != Some(spec.mac) {
         place.within(|| Netlink::open()?.furnish(device.index, spec.mac, device.mtu, &spec.alias()))??;
+    }
+    // Somebody may have made it smaller; larger than its overlay's it would lose packets.
+    let most = u32::from(spec.mtu.octets());
+    if device.mtu > most {
+        place.within(|| Netlink::open()?.set_mtu(device.index, most))??;
     }
     Ok(tap)
 }

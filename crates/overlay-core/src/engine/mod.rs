@@ -11,7 +11,7 @@ use crate::device::TapError;
 use crate::lookup::{Answer, Ends, Question, Timing};
 use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, OffloadInfo, TargetPage};
 use crate::socket::BindError;
-use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId};
+use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu, UnderlayMtu, VlanId};
 
 /// What an overlay is to the engine.
 #[derive(Clone)]
@@ -72,6 +72,9 @@ pub trait Engine {
     /// # Errors
     /// Why it could not be listened on.
     fn check_underlay(&self, link: LinkId) -> Result<(), BindError>;
+
+    /// The largest packet of the underlay at a listen address now; none when the host does not have it, or nobody can say.
+    fn underlay_mtu(&self, listen: SocketAddr) -> Option<UnderlayMtu>;
 
     /// Forgets an overlay, which has no devices.
     fn remove_overlay(&mut self, link: LinkId);

@@ -58,6 +58,19 @@ impl Netlink {
         }
     }
 
+    /// The device of a number; none when there is none.
+    ///
+    /// # Errors
+    /// The kernel's, for any other reason.
+    pub fn device_at(&mut self, index: u32) -> Result<Option<Device>, NetlinkError> {
+        let message = message::link(index, Vec::new());
+        match self.exchange.ask(RouteNetlinkMessage::GetLink(message), 0, Device::read) {
+            Err(fault) if fault.is_any(&[Errno::ENODEV]) => Ok(None),
+            Err(fault) => Err(fault.of(format!("read device {index}"))),
+            Ok(devices) => Ok(devices.into_iter().next()),
+        }
+    }
+
     /// Every device of the namespace.
     ///
     /// # Errors
@@ -122,10 +135,23 @@ impl Netlink {
     /// # Errors
     /// The kernel's, or that the list never stood still.
     pub fn addresses(&mut self, index: u32) -> Result<Vec<Address>, NetlinkError> {
+        let list = self
+            .list_addresses()
+            .map_err(|fault| fault.of(format!("list the addresses of device {index}")))?;
+        Ok(list.into_iter().filter(|address| address.index == index).collect())
+    }
+
+    /// The addresses of every device.
+    ///
+    /// # Errors
+    /// The kernel's, or that the list never stood still.
+    pub fn all_addresses(&mut self) -> Result<Vec<Address>, NetlinkError> {
+        self.list_addresses().map_err(|fault| fault.of("list the addresses"))
+    }
+
+    fn list_addresses(&mut self) -> Result<Vec<Address>, error::Fault> {
         let message = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-        let list = self.exchange.list(&message, Address::read);
-        let list = list.map_err(|fault| fault.of(format!("list the addresses of device {index}")))?;
-        Ok(list.into_iter().flatten().filter(|address| address.index == index).collect())
+        Ok(self.exchange.list(&message, Address::read)?.into_iter().flatten().collect())
     }
 
     /// Adds an address with its network to a device; an IPv4 one with its broadcast address.

@@ -1,7 +1,11 @@
+use std::borrow::Cow;
+
 use super::{Kind, Possible, PropertySpec};
 use crate::types::{MTU_MAX, MTU_MIN};
 
 const MTU_RANGE: Possible = Possible::Range(MTU_MIN as u64, MTU_MAX as u64);
+const MTU_OR_AUTO: Possible =
+    Possible::WordOr { word: Cow::Borrowed("auto"), low: MTU_MIN as u64, high: MTU_MAX as u64, step: 1 };
 
 /// What every overlay has, whatever its encapsulation and search plugin. Only `mtu` is given with `-p`; the
 /// others come from `-v`, `-e`, `-s` and varpd.
@@ -9,9 +13,9 @@ pub const OVERLAY_PROPERTIES: &[PropertySpec] = &[
     PropertySpec::new(
         "mtu",
         Kind::Uint,
-        MTU_RANGE,
+        MTU_OR_AUTO,
         Some("1400"),
-        "largest packet inside the overlay, in octets",
+        "largest packet inside the overlay, in octets; auto: what the underlay leaves when the overlay is made",
     ),
     PropertySpec::new("vnetid", Kind::Uint, Possible::Any, None, "identifier of the virtual network"),
     PropertySpec::new("encap", Kind::String, Possible::Any, None, "encapsulation plugin").read_only(),

@@ -265,6 +265,9 @@ pub struct OverlayInfo {
     pub status: Status,
     /// What it has carried.
     pub counters: CounterInfo,
+    /// What may be wrong with it though it works.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Where an instance is in its life.

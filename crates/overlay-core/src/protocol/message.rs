@@ -302,6 +302,8 @@ pub struct Association {
 pub enum Response {
     /// It is done.
     Done,
+    /// [`Request::ActivateOverlay`]: it is done, and these things may be wrong with the overlay.
+    Warned(Vec<String>),
     /// [`Request::Encaps`] and [`Request::Plugins`].
     Plugins(Vec<PluginInfo>),
     /// [`Request::CreateOverlay`], [`Request::DeleteOverlay`] and [`Request::CreateVnic`]: the link.

@@ -27,6 +27,11 @@ impl OverlayMtu {
         }
     }
 
+    /// The nearest to a number of octets.
+    pub fn nearest(octets: usize) -> Self {
+        Self(u16::try_from(octets).unwrap_or(MTU_MAX).clamp(MTU_MIN, MTU_MAX))
+    }
+
     /// In octets.
     pub const fn octets(self) -> u16 {
         self.0

@@ -91,7 +91,12 @@ impl<E: Engine> Driver<E> {
                 let request = overlay::NewOverlay { name, encap, vnetid, search, properties, temporary };
                 self.create_overlay(request).map(Response::Link)
             }
-            Request::ActivateOverlay { name } => self.activate_overlay(&name).map(|()| Response::Done),
+            Request::ActivateOverlay { name } => {
+                self.activate_overlay(&name).map(|warnings| match warnings[..] {
+                    [] => Response::Done,
+                    _ => Response::Warned(warnings),
+                })
+            }
             Request::DeleteOverlay { name } => self.delete_overlay(&name).map(Response::Link),
             Request::CreateVnic { name, over, mac, vid, properties, temporary } => {
                 let request = vnic::NewVnic { name, over, mac, vid, properties, temporary };

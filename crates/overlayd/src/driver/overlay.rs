@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use overlay_core::datapath::OverlaySettings;
 use overlay_core::encap::{self, Encap};
 use overlay_core::engine::{Engine, OverlaySpec};
@@ -7,7 +9,8 @@ use overlay_core::property::{
     TARGET_NEGATIVE, TARGET_TIMEOUT,
 };
 use overlay_core::protocol::{ControlError, ErrorCode, Event, FixedTarget};
-use overlay_core::types::{LinkId, LinkName, OverlayMtu, VnetId};
+use overlay_core::types::{LinkId, LinkName, OverlayMtu, UnderlayMtu, VnetId};
+use overlay_core::wire::ETHERNET_HEADER;
 
 use super::{Driver, Overlay};
 use crate::lifecycle::{Refusal, Stage, Step};
@@ -27,11 +30,14 @@ pub(super) struct NewOverlay {
 }
 
 impl Overlay {
-    /// An overlay at its stored stage.
+    /// An overlay at its stored stage; `underlay` says what the underlay of a listen address takes.
     ///
     /// # Errors
     /// What of the record cannot stand.
-    pub(super) fn new(record: OverlayRecord) -> Result<Self, ControlError> {
+    pub(super) fn new(
+        mut record: OverlayRecord,
+        underlay: impl FnOnce(SocketAddr) -> Option<UnderlayMtu>,
+    ) -> Result<Self, ControlError> {
         let encap = encap::by_name(&record.encap).ok_or_else(|| unknown_encap(&record.encap))?;
         if record.properties.iter().any(|assignment| assignment.name == "vnetid") {
             return Err(PropertyError::Repeated("vnetid".to_owned()).into());
@@ -40,11 +46,32 @@ impl Overlay {
         let listen = encap.listen(&properties).ok_or_else(|| {
             ControlError::invalid(format!("encapsulation {} has no address to listen on", record.encap))
         })?;
-        let mtu = properties.uint("mtu").and_then(|octets| u16::try_from(octets).ok()).unwrap_or_default();
-        let mtu = OverlayMtu::new(mtu).map_err(ControlError::invalid)?;
+        let mtu = match properties.uint("mtu") {
+            Some(octets) => OverlayMtu::nearest(usize::try_from(octets).unwrap_or(usize::MAX)),
+            // `auto`: now, or as it was last known, when the host does not have the address now.
+            None => {
+                let now =
+                    underlay(listen).map(|mtu| OverlayMtu::nearest(inside(mtu, listen.is_ipv6(), encap)));
+                record.derived_mtu = now.or(record.derived_mtu);
+                record.derived_mtu.unwrap_or_default()
+            }
+        };
         let stage = Stage::restored(record.activated);
         let (association, claimed, degraded, underlay) = (None, None, None, None);
         Ok(Self { record, stage, encap, properties, listen, mtu, association, claimed, degraded, underlay })
+    }
+
+    /// What is wrong with its MTU on an underlay that takes such packets; nothing where they fit.
+    pub(super) fn misfit(&self, underlay: UnderlayMtu) -> Option<String> {
+        // A listener on all addresses of both families may have tunnel ends of IPv4 alone.
+        let v6 = self.listen.is_ipv6() && !self.listen.ip().is_unspecified();
+        let inside = inside(underlay, v6, self.encap);
+        let (mtu, ip) = (usize::from(self.mtu.octets()), self.listen.ip());
+        (mtu > inside).then(|| {
+            format!(
+                "mtu {mtu} is too large: the underlay at {ip} takes packets of {underlay} octets, which leaves {inside} inside"
+            )
+        })
     }
 
     /// The properties of a record, all of them legal.
@@ -139,10 +166,11 @@ impl<E: Engine> Driver<E> {
             search,
             properties,
             targets: vec![],
+            derived_mtu: None,
             activated: false,
             temporary,
         };
-        let overlay = Overlay::new(record)?;
+        let overlay = Overlay::new(record, |listen| self.engine.underlay_mtu(listen))?;
         self.check_vnetid(&overlay.record)?;
         self.records.save_overlay(&overlay.record)?;
         self.engine.set_overlay(id, &overlay.spec());
@@ -160,9 +188,10 @@ impl<E: Engine> Driver<E> {
         Err(ControlError::new(ErrorCode::Exists, problem))
     }
 
-    pub(super) fn activate_overlay(&mut self, name: &LinkName) -> Result<(), ControlError> {
+    /// Lets an overlay carry; says what may be wrong with it all the same.
+    pub(super) fn activate_overlay(&mut self, name: &LinkName) -> Result<Vec<String>, ControlError> {
         let id = self.overlay_named(name)?;
-        let Some(overlay) = self.overlays.get_mut(&id) else { return Ok(()) };
+        let Some(overlay) = self.overlays.get_mut(&id) else { return Ok(Vec::new()) };
         let before = overlay.stage;
         overlay.step(Step::Activate)?;
         overlay.record.activated = true;
@@ -172,7 +201,7 @@ impl<E: Engine> Driver<E> {
         }
         self.engine.set_overlay(id, &overlay.spec());
         tracing::info!("overlay {name} is active");
-        Ok(())
+        Ok(self.overlays.get(&id).map(|overlay| self.warnings(overlay)).unwrap_or_default())
     }
 
     /// Forgets a link whose record makes no sense; none when there is no such one.
@@ -208,6 +237,11 @@ impl<E: Engine> Driver<E> {
         tracing::info!("overlay {name} is deleted");
         Ok(id)
     }
+}
+
+/// What an underlay leaves for the packets inside frames without tags.
+fn inside(underlay: UnderlayMtu, v6: bool, encap: &dyn Encap) -> usize {
+    underlay.inside(v6, encap.header_len() + ETHERNET_HEADER)
 }
 
 fn unknown_encap(name: &str) -> ControlError {

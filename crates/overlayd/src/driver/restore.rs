@@ -42,7 +42,8 @@ impl<E: Engine> Driver<E> {
     fn restore_overlay(&mut self, record: OverlayRecord) {
         let (name, temporary) = (record.name.clone(), record.temporary);
         let single = self.check_single(record.id, &name).and_then(|()| self.check_vnetid(&record));
-        match single.and_then(|()| Overlay::new(record)) {
+        let underlay = |listen| self.engine.underlay_mtu(listen);
+        match single.and_then(|()| Overlay::new(record, underlay)) {
             Ok(overlay) => {
                 let id = overlay.record.id;
                 self.engine.set_overlay(id, &overlay.spec());
@@ -83,8 +84,11 @@ impl<E: Engine> Driver<E> {
     /// Takes over or makes the device of a VNIC, and notes why it cannot.
     pub(super) fn try_device(&mut self, id: LinkId) {
         let Some(vnic) = self.vnics.get(&id) else { return };
-        let (name, over, spec) = (vnic.record.name.clone(), vnic.record.over, vnic.record.spec());
-        let outcome = match self.overlays.contains_key(&over) {
+        let (name, over, mut spec) = (vnic.record.name.clone(), vnic.record.over, vnic.record.spec());
+        let overlay = self.overlays.get(&over);
+        // An MTU that is derived may have become smaller.
+        spec.mtu = overlay.map_or(spec.mtu, |overlay| spec.mtu.min(overlay.mtu));
+        let outcome = match overlay.is_some() {
             true => self.engine.add_device(over, &spec, Existing::Adopt).map_err(|error| error.to_string()),
             false => Err("its overlay is not there".to_owned()),
         };

@@ -51,7 +51,7 @@ impl<E: Engine> Driver<E> {
             id: record.id,
             name: record.name.clone(),
             class: LinkClass::Vnic,
-            mtu: record.mtu.octets(),
+            mtu: overlay.map_or(record.mtu, |overlay| record.mtu.min(overlay.mtu)).octets(),
             state,
             temporary: record.temporary,
             counters: self.engine.device_counters(record.over, record.id),
@@ -83,6 +83,7 @@ impl<E: Engine> Driver<E> {
             properties: Vec::new(),
             status: Status::Degraded(broken.reason.clone()),
             counters: CounterInfo::default(),
+            warnings: Vec::new(),
         });
         let mut overlays: Vec<_> = whole.chain(broken).collect();
         overlays.sort_by(|one, other| one.name.cmp(&other.name));
@@ -99,6 +100,7 @@ impl<E: Engine> Driver<E> {
             properties: overlay.properties_shown(),
             status: self.status(overlay),
             counters: self.engine.overlay_counters(record.id).0,
+            warnings: self.warnings(overlay),
         }
     }
 
@@ -113,6 +115,12 @@ impl<E: Engine> Driver<E> {
         let problems = problems.chain(self.lookup_problem(overlay)).chain(overlay.degraded.clone());
         let problems: Vec<_> = problems.collect();
         if problems.is_empty() { Status::Online } else { Status::Degraded(problems.join("; ")) }
+    }
+
+    /// What may be wrong with an overlay that works.
+    pub(super) fn warnings(&self, overlay: &Overlay) -> Vec<String> {
+        let underlay = self.engine.underlay_mtu(overlay.listen);
+        underlay.and_then(|underlay| overlay.misfit(underlay)).into_iter().collect()
     }
 
     fn underlay_problem(&self, overlay: &Overlay) -> Option<String> {
@@ -156,6 +164,8 @@ impl Overlay {
 
     fn property(&self, mut spec: PropertySpec) -> PropertyValue {
         let value = match &*spec.name {
+            // What `auto` has come to, and that it was asked for.
+            "mtu" if self.properties.uint("mtu").is_none() => Some(format!("{} (auto)", self.mtu)),
             "vnetid" => Some(self.record.vnetid.to_string()),
             "encap" => {
                 let names = ENCAPS.iter().map(|encap| Cow::Borrowed(encap.name()));

@@ -9,6 +9,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::clock::Clock;
 use super::mux::Mux;
 use super::table::{Source, Table, Token, Way};
+use super::underlay;
 use super::workers::Workers;
 use crate::datapath::{Demux, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings, Waiting};
 use crate::device::{DeviceKit, NamespaceError, TapDevice, TapError, TapSpec};
@@ -16,7 +17,7 @@ use crate::engine::{DeviceSpec, Engine, Existing, OverlaySpec};
 use crate::lookup::{Answer, Desk, Ends, Question, TargetTable};
 use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, OffloadInfo, TargetPage};
 use crate::socket::{BindError, check_local};
-use crate::types::{LinkId, LinkName, MacAddr};
+use crate::types::{LinkId, LinkName, MacAddr, UnderlayMtu};
 
 /// The engine in userspace.
 pub struct UserspaceEngine {
@@ -239,6 +240,13 @@ impl Engine for UserspaceEngine {
 
     fn check_underlay(&self, link: LinkId) -> Result<(), BindError> {
         self.overlays.get(&link).map_or(Ok(()), |member| check_local(member.listen))
+    }
+
+    fn underlay_mtu(&self, listen: SocketAddr) -> Option<UnderlayMtu> {
+        underlay::mtu_of(listen.ip()).unwrap_or_else(|error| {
+            tracing::warn!("the MTU of the underlay at {} is not known: {error}", listen.ip());
+            None
+        })
     }
 
     fn remove_overlay(&mut self, link: LinkId) {

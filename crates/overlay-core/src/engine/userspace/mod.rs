@@ -14,6 +14,7 @@ mod released;
 mod table;
 mod targets;
 mod train;
+mod underlay;
 mod workers;
 
 pub use engine::{StartError, UserspaceEngine};

@@ -1,6 +1,6 @@
 //! The driver over an engine that only takes notes.
 
-mod outer;
+mod mtu;
 mod targets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use overlay_core::protocol::{
     CounterInfo, LinkCounters, LinkState, MacChoice, MuxInfo, OffloadInfo, OverlayInfo, Status, TargetPage,
 };
 use overlay_core::socket::BindError;
-use overlay_core::types::{MacAddr, VnetId};
+use overlay_core::types::{MacAddr, UnderlayMtu, VnetId};
 
 use super::*;
 
@@ -36,6 +36,10 @@ struct Notes {
     timing: Option<Timing>,
     sources: Option<Sources>,
     outer: Option<Outer>,
+    /// What the underlay takes.
+    underlay: Option<u32>,
+    /// The MTU of the device that was made last.
+    device_mtu: Option<OverlayMtu>,
     fixed: BTreeMap<MacAddr, Option<Ends>>,
     learned: Vec<Answer>,
     injected: Vec<Vec<u8>>,
@@ -72,6 +76,10 @@ impl Engine for Notes {
         if self.refuse_start { Err(BindError::NotLocal("10.0.0.1:4789".parse().unwrap())) } else { Ok(()) }
     }
 
+    fn underlay_mtu(&self, _listen: SocketAddr) -> Option<UnderlayMtu> {
+        self.underlay.map(UnderlayMtu)
+    }
+
     fn remove_overlay(&mut self, link: LinkId) {
         self.overlays.remove(&link);
     }
@@ -85,6 +93,7 @@ impl Engine for Notes {
             return Err(TapError::NameTaken(spec.name.clone()));
         }
         self.devices.insert(spec.name.clone());
+        self.device_mtu = Some(spec.mtu);
         Ok(())
     }
 
