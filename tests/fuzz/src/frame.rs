@@ -54,6 +54,20 @@ pub(crate) fn ndp(octets: &[u8]) -> Vec<u8> {
     ethernet(group(&packet), how.tagged, 0x86dd, &packet)
 }
 
+/// A frame to one host, and how large packets may be: the second octet. With IPv4 or IPv6 in it, as its first octet says.
+pub(crate) fn any_ip(octets: &[u8]) -> (usize, Vec<u8>) {
+    let (how, rest) = split(octets);
+    let (limit, rest) = rest.split_first().unwrap_or((&0, &[]));
+    let mut packet = rest.to_vec();
+    let (kind, version) = if how.other { (0x86dd, 0x60) } else { (0x0800, 0x40) };
+    if let Some(first) = packet.first_mut().filter(|_| how.mended) {
+        *first = version | *first & 0x0f;
+    }
+    // IPv6 has a least that no octet can say.
+    let limit = usize::from(*limit) + if how.other { 1200 } else { 0 };
+    (limit, ethernet([2, 8, 0x20, 0, 0, 2], how.tagged, kind, &packet))
+}
+
 /// The Ethernet address of the group that an IPv6 packet goes to (RFC 2464 section 7): the proxy looks whether it fits.
 fn group(packet: &[u8]) -> [u8; 6] {
     match packet.get(36..IPV6_HEADER) {

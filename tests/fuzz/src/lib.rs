@@ -12,10 +12,12 @@ mod records;
 mod stored;
 mod stream;
 
+use overlay_core::datapath::Remedy;
 use overlay_core::lookup::{Octets, Verdict};
+use overlay_core::offload::Division;
 use overlay_core::protocol::{Call, Request, Response, ServerLine, Session};
 use overlay_core::types::MacAddr;
-use overlay_core::wire::{Ethernet, is_question};
+use overlay_core::wire::{Ecn, Ethernet, Packet, is_question};
 use varpd::plugins::files::format;
 use varpd::plugins::interface::Finding;
 use varpd::plugins::program::answers_every_question;
@@ -28,7 +30,7 @@ pub use stored::records;
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ENTRIES: [Entry; 10] = [
+pub const ENTRIES: [Entry; 11] = [
     ("files", files),
     ("records", records),
     ("control", control),
@@ -39,6 +41,7 @@ pub const ENTRIES: [Entry; 10] = [
     ("transmit", transmit),
     ("receive", receive),
     ("merge", merge),
+    ("oversize", oversize),
 ];
 
 /// Characters in one line for people, with whatever they quote.
@@ -126,6 +129,36 @@ pub fn program(octets: &[u8]) {
     assert!(answers_every_question(octets));
 }
 
+/// A frame that is too big for its way, whose datagrams met congestion: an answer is a whole packet to its sender, its pieces
+/// are all of it, and a mark changes no length.
+pub fn oversize(octets: &[u8]) {
+    let (limit, mut frame) = frame::any_ip(octets);
+    Ecn::of(octets.first().copied().unwrap_or(0)).mark(&mut frame);
+    let Some(ethernet) = Ethernet::parse(&frame) else { return };
+    match Remedy::of(&frame, limit) {
+        Remedy::Answer(answer) => {
+            assert_eq!(answer[..6], frame[6..12], "an answer goes to the sender");
+            let head = Ethernet::parse(&answer).expect("a header");
+            let packet = Packet::parse(&answer, &head).expect("a whole packet");
+            assert_eq!(packet.payload_offset + packet.payload.len(), answer.len());
+            assert!(frame::icmpv6_sum(&answer).unwrap_or(0) == 0, "{answer:02x?}");
+        }
+        Remedy::Divide(limit) => {
+            let Some(division) = Division::new(&frame, &ethernet, limit) else { return };
+            let mut header = vec![0xee; division.header_len()];
+            let mut octets = 0;
+            for piece in 0..division.count() {
+                division.write_header(&frame, piece, &mut header);
+                let payload = division.payload(piece).len();
+                assert!(header.len() - ethernet.header_len + payload <= limit);
+                octets += payload;
+            }
+            assert!(header.len() + octets <= frame.len());
+        }
+        Remedy::Loosen | Remedy::Drop => {}
+    }
+}
+
 /// What the proxies answer to a frame, whatever is found.
 fn replies(frame: &[u8]) -> Vec<Vec<u8>> {
     // The driver looks at it first.
@@ -165,6 +198,20 @@ mod tests {
             let verdict = rehearse(Octets(frame::dhcp(seed)), [Finding::Mac(server)]);
             assert_eq!(verdict, Verdict::Redirect(server));
         }
+    }
+
+    #[test]
+    fn the_seeds_of_frames_too_big_are_answered_or_divided() {
+        let remedy = |seed: &[u8]| {
+            let (limit, frame) = frame::any_ip(seed);
+            Remedy::of(&frame, limit)
+        };
+        for seed in
+            [&include_bytes!("../corpus/oversize/undivided")[..], include_bytes!("../corpus/oversize/ipv6")]
+        {
+            assert!(matches!(remedy(seed), Remedy::Answer(_)));
+        }
+        assert_eq!(remedy(include_bytes!("../corpus/oversize/divided")), Remedy::Divide(68));
     }
 
     #[test]
