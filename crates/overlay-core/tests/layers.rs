@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 const PURE: &[&str] = &["types", "property", "wire", "encap", "lookup", "offload", "protocol", "datapath"];
 
+/// What looks like I/O by its name and is arithmetic.
+const ARITHMETIC: &str = "crate::sys::vector";
+
 /// What a pure module may not name.
 const IMPURE: &[&str] = &[
     "crate::control",
@@ -50,7 +53,8 @@ fn pure_modules_name_nothing_that_does_io() {
     assert!(files.len() > PURE.len(), "the pure modules were not found");
     for path in files {
         for line in code(&path) {
-            let named = IMPURE.iter().find(|word| line.contains(**word));
+            let doubtful = line.replace(ARITHMETIC, "");
+            let named = IMPURE.iter().find(|word| doubtful.contains(**word));
             assert_eq!(named, None, "{}: {line}", path.display());
         }
     }

@@ -11,6 +11,7 @@ mod prefetch;
 mod terminal;
 mod tun;
 mod udp;
+pub mod vector;
 mod zeroed;
 
 pub use control::{SOCKET_TTL, Shape};

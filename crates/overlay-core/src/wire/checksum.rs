@@ -1,3 +1,5 @@
+use crate::sys::vector::sum_words;
+
 /// A ones' complement sum of 16-bit words in the making (RFC 1071).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sum(u64);
@@ -5,21 +7,16 @@ pub struct Sum(u64);
 impl Sum {
     /// The sum with `octets` added, which start at an even place; an odd last octet is padded with zero.
     ///
-    /// Words are added in the machine's own octet order, eight lanes of them at a time, which compilers turn into
-    /// vector instructions; the sum's octets are swapped once at the end (RFC 1071 section 2 B).
+    /// Words are added in the machine's own octet order, in blocks by whatever the processor has for that; the sum's
+    /// octets are swapped once at the end (RFC 1071 section 2 B).
     #[must_use]
     pub fn plus(self, octets: &[u8]) -> Self {
-        let (blocks, rest) = octets.as_chunks::<32>();
-        let mut lanes = [0u64; 8];
-        for block in blocks {
-            for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-                *lane += u64::from(u32::from_ne_bytes(*word));
-            }
-        }
+        let (blocks, rest) = octets.as_chunks();
+        let sum = if blocks.is_empty() { 0 } else { sum_words(blocks) };
         let (words, last) = rest.as_chunks::<2>();
         let tail: u64 = words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum();
         let odd = last.first().map_or(0, |octet| u64::from(u16::from_ne_bytes([*octet, 0])));
-        let native = Self(lanes.iter().sum::<u64>() + tail + odd).folded();
+        let native = Self(sum + tail + odd).folded();
         Self(self.0 + u64::from(u16::from_be(native)))
     }
 
