@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use super::put;
 use crate::wire::{Ethernet, Packet, Sum};
 
 /// The flag "more fragments", and the place of a fragment in units of eight octets (RFC 791 section 3.1).
@@ -84,10 +85,6 @@ fn blank_options(options: &mut [u8]) {
         }
         at += len;
     }
-}
-
-fn put(octets: &mut [u8], at: usize, word: u16) {
-    octets[at..at + 2].copy_from_slice(&word.to_be_bytes());
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Runs of one flow's segments become super-frames again: the rules of the kernel's own receive offload
 //! (net/ipv4/tcp_offload.c, net/ipv4/udp_offload.c), as early returns that each give their reason.
 
-use super::{CUT_HEADER_MAX, Gso, VnetHeader};
+use super::{CUT_HEADER_MAX, Gso, VnetHeader, put};
 use crate::wire::{Ethernet, Packet, Sum, Transport, pseudo_sum};
 
 /// Segments in one run: what one vectored write takes with room to spare (IOV_MAX is 1024).
@@ -244,10 +244,6 @@ impl Run {
         let checksum = Sum::default().plus(&self.headers[first.ip..first.transport]).checksum();
         put(&mut self.headers, first.ip + 10, checksum);
     }
-}
-
-fn put(octets: &mut [u8], at: usize, word: u16) {
-    octets[at..at + 2].copy_from_slice(&word.to_be_bytes());
 }
 
 #[cfg(test)]

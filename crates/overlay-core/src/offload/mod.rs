@@ -16,3 +16,8 @@ pub use merge::{Member, RUN_SEGMENTS, Run};
 pub use split::{BadSuperFrame, CUT_HEADER_MAX, Cut, finish_checksum};
 pub use unfinished::header_for;
 pub use vnet_header::{Gso, VNET_HEADER, VnetHeader};
+
+/// Writes a word into a header.
+fn put(octets: &mut [u8], at: usize, word: u16) {
+    octets[at..at + 2].copy_from_slice(&word.to_be_bytes());
+}

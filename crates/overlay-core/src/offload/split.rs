@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use super::{Gso, VnetHeader};
+use super::{Gso, VnetHeader, put};
 use crate::wire::{Ethernet, Packet, Sum, Transport};
 
 /// Octets of the longest headers that a cut repeats: Ethernet with tags, IPv4 with options or IPv6 with extension
@@ -132,10 +132,6 @@ fn header_len(gso: Gso, transport: &[u8]) -> Option<usize> {
         Transport::Udp => Some(8),
         Transport::Tcp => Some(usize::from(transport.get(12)? >> 4) * 4).filter(|len| *len >= 20),
     }
-}
-
-fn put(octets: &mut [u8], at: usize, word: u16) {
-    octets[at..at + 2].copy_from_slice(&word.to_be_bytes());
 }
 
 /// Finishes the checksum that a device has left to us, in place (virtio 1.2 section 5.1.6.2).
