@@ -201,7 +201,8 @@ impl<E: Engine> Driver<E> {
         }
         self.engine.set_overlay(id, &overlay.spec());
         tracing::info!("overlay {name} is active");
-        Ok(self.overlays.get(&id).map(|overlay| self.warnings(overlay)).unwrap_or_default())
+        let misfit = |overlay: &Overlay| overlay.misfit(self.engine.underlay_mtu(overlay.listen)?);
+        Ok(self.overlays.get(&id).and_then(misfit).into_iter().collect())
     }
 
     /// Forgets a link whose record makes no sense; none when there is no such one.

@@ -40,12 +40,17 @@ impl<E: Engine> Driver<E> {
     }
 
     fn restore_overlay(&mut self, record: OverlayRecord) {
-        let (name, temporary) = (record.name.clone(), record.temporary);
+        let (name, temporary, derived_mtu) = (record.name.clone(), record.temporary, record.derived_mtu);
         let single = self.check_single(record.id, &name).and_then(|()| self.check_vnetid(&record));
         let underlay = |listen| self.engine.underlay_mtu(listen);
         match single.and_then(|()| Overlay::new(record, underlay)) {
             Ok(overlay) => {
                 let id = overlay.record.id;
+                if overlay.record.derived_mtu != derived_mtu
+                    && let Err(error) = self.records.save_overlay(&overlay.record)
+                {
+                    tracing::warn!("{name}: its MTU is not kept for a start without the underlay: {error}");
+                }
                 self.engine.set_overlay(id, &overlay.spec());
                 self.overlays.insert(id, overlay);
                 self.restore_targets(id);

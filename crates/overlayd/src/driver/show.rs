@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use overlay_core::encap::ENCAPS;
 use overlay_core::engine::Engine;
@@ -6,6 +7,7 @@ use overlay_core::property::{OVERLAY_PROPERTIES, Possible, PropertySpec};
 use overlay_core::protocol::{
     CounterInfo, LinkClass, LinkInfo, LinkState, OverlayInfo, PluginInfo, PropertyValue, Status, VnicInfo,
 };
+use overlay_core::types::UnderlayMtu;
 
 use super::{Driver, Overlay, Vnic};
 use crate::lifecycle::Stage;
@@ -74,7 +76,12 @@ impl<E: Engine> Driver<E> {
     }
 
     pub(super) fn show_overlays(&self) -> Vec<OverlayInfo> {
-        let whole = self.overlays.values().map(|overlay| self.overlay_info(overlay));
+        // A thousand overlays have one address to listen on, and the system is asked for its MTU once.
+        let mut known = BTreeMap::new();
+        let whole = self.overlays.values().map(|overlay| {
+            let ask = || self.engine.underlay_mtu(overlay.listen);
+            self.overlay_info(overlay, *known.entry(overlay.listen.ip()).or_insert_with(ask))
+        });
         let broken = self.broken.iter().map(|(name, broken)| OverlayInfo {
             id: broken.id,
             name: name.clone(),
@@ -90,7 +97,7 @@ impl<E: Engine> Driver<E> {
         overlays
     }
 
-    fn overlay_info(&self, overlay: &Overlay) -> OverlayInfo {
+    fn overlay_info(&self, overlay: &Overlay, underlay: Option<UnderlayMtu>) -> OverlayInfo {
         let record = &overlay.record;
         OverlayInfo {
             id: record.id,
@@ -100,7 +107,7 @@ impl<E: Engine> Driver<E> {
             properties: overlay.properties_shown(),
             status: self.status(overlay),
             counters: self.engine.overlay_counters(record.id).0,
-            warnings: self.warnings(overlay),
+            warnings: underlay.and_then(|underlay| overlay.misfit(underlay)).into_iter().collect(),
         }
     }
 
@@ -115,12 +122,6 @@ impl<E: Engine> Driver<E> {
         let problems = problems.chain(self.lookup_problem(overlay)).chain(overlay.degraded.clone());
         let problems: Vec<_> = problems.collect();
         if problems.is_empty() { Status::Online } else { Status::Degraded(problems.join("; ")) }
-    }
-
-    /// What may be wrong with an overlay that works.
-    pub(super) fn warnings(&self, overlay: &Overlay) -> Vec<String> {
-        let underlay = self.engine.underlay_mtu(overlay.listen);
-        underlay.and_then(|underlay| overlay.misfit(underlay)).into_iter().collect()
     }
 
     fn underlay_problem(&self, overlay: &Overlay) -> Option<String> {

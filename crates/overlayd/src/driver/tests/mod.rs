@@ -182,7 +182,13 @@ impl Bench {
 
     /// The same host after overlayd was killed and started again.
     fn restarted(&mut self) {
-        self.driver = Driver::restore(Notes::default(), Records::open(&self.paths).unwrap());
+        self.restarted_on(None);
+    }
+
+    /// On an underlay that takes so much.
+    fn restarted_on(&mut self, underlay: Option<u32>) {
+        let engine = Notes { underlay, ..Notes::default() };
+        self.driver = Driver::restore(engine, Records::open(&self.paths).unwrap());
     }
 
     fn call(&mut self, request: Request) -> Result<Response, ControlError> {

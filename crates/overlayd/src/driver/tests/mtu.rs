@@ -66,6 +66,10 @@ fn a_derived_mtu_is_what_it_was_while_the_underlay_is_not_known() {
     overlay(&mut bench, "10.0.0.1", "auto", Some(1480));
     bench.restarted();
     assert_eq!(shown(&mut bench, "mtu"), "1430 (auto)");
+    bench.restarted_on(Some(1400));
+    assert_eq!(shown(&mut bench, "mtu"), "1350 (auto)");
+    bench.restarted_on(None);
+    assert_eq!(shown(&mut bench, "mtu"), "1350 (auto)", "the last that was known");
     let mut bench = Bench::new();
     overlay(&mut bench, "10.0.0.1", "auto", None);
     assert_eq!(shown(&mut bench, "mtu"), "1400 (auto)");
