@@ -92,13 +92,14 @@ fn trains_that_the_path_cannot_take_are_switched_off_without_a_loss() {
 
 #[test]
 fn a_train_that_finds_no_memory_goes_in_datagrams_and_the_next_as_a_train() {
-    for error in ["ENOBUFS", "EMSGSIZE", "EINVAL"] {
+    // The last says that its datagrams are too big for their way, which is nothing against trains.
+    for (error, refused) in [("ENOBUFS", "1"), ("EINVAL", "1"), ("EMSGSIZE", "")] {
         let quiet = Quiet::new();
         let strace = refuse(&quiet.hosts[0], "sendmmsg", error);
         quiet.bursts().send(BURST);
         strace.wait_for(LONG, "INJECTED");
         drop(strace);
-        assert_eq!(offloads(&quiet.hosts[0], SOCKET), ["trains-out,trains-in", "", "1"], "{error}");
+        assert_eq!(offloads(&quiet.hosts[0], SOCKET), ["trains-out,trains-in", "", refused], "{error}");
         quiet.streams_cross();
         assert_eq!(quiet.hosts[0].counters("demo0").drops(), 0, "{error}");
     }

@@ -3,6 +3,7 @@
 //! [`Overlay::transmit`] takes a frame that a VNIC sent, [`Inbox::take`] one that a tunnel end sent. Both hand
 //! it to VNICs through [`Device`]; what is to go to a tunnel end comes back as a [`Departure`].
 
+mod allowance;
 mod counters;
 mod demux;
 mod depart;
@@ -16,6 +17,7 @@ mod receive;
 mod transmit;
 mod waiting;
 
+pub use allowance::Allowance;
 pub use counters::{Direction, DropReason, Load, MuxCounters, OverlayCounters, PortCounters};
 pub use demux::{Arrival, Demux};
 pub use depart::{Departure, Outward};

@@ -10,7 +10,8 @@ pub enum Remedy {
     Answer(Vec<u8>),
     /// Divide the packet inside into packets of at most so many octets.
     Divide(usize),
-    /// Send it all the same, in a datagram that may be divided on the way: the sender need not make packets smaller.
+    /// Send it all the same, in a datagram that may be divided on the way: its sender need not make packets smaller, or
+    /// cannot be told to.
     Loosen,
     /// Drop it.
     Drop,
@@ -26,14 +27,12 @@ impl Remedy {
         };
         let len = packet.payload_offset + packet.payload.len() - ethernet.header_len;
         let least = if head.v6 { IPV6_MTU_MIN } else { IPV4_MTU_MIN };
-        if len <= limit {
-            // The way has changed again, or there is more behind the packet: nothing true could be said.
-            Self::Drop
-        } else if len <= least {
-            // The link has to carry it somehow (RFC 8200 section 5, RFC 2473 section 7.1).
+        if len <= limit || len <= least {
+            // By what the system says, it fits: the datagram's way is another than that number's. Or every link has to carry
+            // it somehow (RFC 8200 section 5, RFC 2473 section 7.1).
             Self::Loosen
         } else if head.undivided {
-            too_big(frame, &ethernet, limit.max(least)).map_or(Self::Drop, Self::Answer)
+            too_big(frame, &ethernet, limit.max(least)).map_or(Self::Loosen, Self::Answer)
         } else if limit < least {
             Self::Loosen
         } else {
@@ -122,8 +121,20 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_after_all_or_is_no_ip_is_dropped() {
-        assert_eq!(remedy(false, true, 1350, 1350), Remedy::Drop);
+    fn what_fits_by_what_is_known_is_no_black_hole() {
+        assert_eq!(remedy(false, true, 1350, 1350), Remedy::Loosen);
+        assert_eq!(remedy(true, false, 1350, 1350), Remedy::Loosen);
+    }
+
+    #[test]
+    fn who_cannot_be_told_is_no_black_hole() {
+        let mut multicast = frame(&Bench::new(&[None]), true, false, 1450);
+        multicast[0] |= 1;
+        assert_eq!(Remedy::of(&multicast, 1350), Remedy::Loosen);
+    }
+
+    #[test]
+    fn what_is_no_ip_is_dropped() {
         let mut arp = frame(&Bench::new(&[None]), false, true, 1450);
         arp[13] = 6;
         assert_eq!(Remedy::of(&arp, 1350), Remedy::Drop);

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use super::{DropReason, Inner, Load, PortCounters};
+use super::{Allowance, DropReason, Inner, Load, PortCounters};
 use crate::offload::{Cut, Offload, OffloadSet, Offloads, VnetHeader};
 use crate::types::{LinkId, MacAddr, OverlayMtu, VlanId};
 use crate::wire::{ETHERNET_HEADER, VLAN_TAG};
@@ -60,13 +60,14 @@ pub struct Port<D> {
     pub(super) device: D,
     pub(super) counters: PortCounters,
     offloads: Offloads,
+    answers: Allowance,
 }
 
 impl<D: Device> Port<D> {
     /// A VNIC that has carried nothing yet.
     pub fn new(settings: PortSettings, device: D) -> Self {
         let offloads = Offloads::new(device.offloads());
-        Self { settings, device, counters: PortCounters::default(), offloads }
+        Self { settings, device, counters: PortCounters::default(), offloads, answers: Allowance::default() }
     }
 
     /// What it is.
@@ -87,6 +88,11 @@ impl<D: Device> Port<D> {
     /// What its device does, and has refused.
     pub const fn offloads(&self) -> &Offloads {
         &self.offloads
+    }
+
+    /// How many answers to its frames it may still be given.
+    pub const fn answers(&self) -> &Allowance {
+        &self.answers
     }
 
     /// Whether a frame of the tunnel in VLAN `vid` is for this VNIC's VLAN: one with a VLAN gets only that, one

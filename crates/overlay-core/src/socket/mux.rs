@@ -124,19 +124,21 @@ impl MuxSockets {
     /// That socket. Where the system has no descriptors for one whose datagrams may be divided, the other of its port.
     pub fn sender(&self, slot: Slot) -> BorrowedFd<'_> {
         let loose = if slot.df { &[][..] } else { self.loose() };
-        loose.get(slot.number % loose.len().max(1)).unwrap_or(&self.pool[slot.number]).as_fd()
+        loose.get(slot.number).unwrap_or(&self.pool[slot.number]).as_fd()
     }
 
     /// The sockets whose datagrams may be divided on the way, opened when they are first asked for.
     pub fn loose(&self) -> &[UdpSocket] {
         self.loose.get_or_init(|| {
             let room = ports::affordable(SOURCE_PORTS);
-            let opened = self.pool.iter().take(room).map(twin);
-            // One that could not be had ends them: what there is serves for all.
+            let opened = self.pool.iter().take(room).map(beside);
+            // One that could not be had ends them: a place in the one pool is the same port's in the other.
             let opened: Vec<_> = opened.map_while(Result::ok).collect();
-            if opened.is_empty() {
-                let address = self.listener.local_addr();
-                tracing::error!("{address:?}: no socket for datagrams that may be fragmented: they are not");
+            if opened.len() < self.pool.len() {
+                let (address, missing) = (self.listener.local_addr(), self.pool.len() - opened.len());
+                tracing::warn!(
+                    "{address:?}: no sockets for datagrams that may be fragmented on {missing} of its ports: there they may not"
+                );
             }
             opened
         })
@@ -145,12 +147,12 @@ impl MuxSockets {
 
 /// A socket on the port of another one, whose datagrams may be divided on the way. Nobody else can join them: both let others
 /// in only while this one is bound.
-fn twin(first: &UdpSocket) -> io::Result<UdpSocket> {
+fn beside(first: &UdpSocket) -> io::Result<UdpSocket> {
     let first = SockRef::from(first);
     let address = first.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let socket = unbound(address)?;
-    first.set_reuse_port(true)?;
     socket.set_reuse_port(true)?;
+    first.set_reuse_port(true)?;
     let outcome = socket.bind(&address.into());
     first.set_reuse_port(false)?;
     socket.set_reuse_port(false)?;

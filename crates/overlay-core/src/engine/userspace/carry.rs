@@ -261,7 +261,8 @@ impl Shipment<'_> {
                     next[..count].iter().for_each(|datagram| sender.overlay.counters().sent(datagram.load));
                     count
                 }
-                Err(error) if rest[0].stamp().df && is_too_big(&error) => {
+                // What may be divided is refused as a train alone, and then goes without.
+                Err(error) if is_too_big(&error) && (rest[0].stamp().df || first == 1) => {
                     self.too_big(slot, rest, sender, room)
                 }
                 Err(error) if first > 1 && self.mux.refuses_train(&error) => {

@@ -7,11 +7,15 @@ use socket2::SockAddr;
 
 use super::paths::Paths;
 use crate::datapath::{DropReason, MuxCounters};
-use crate::encap::{Df, Encap, Outer};
+use crate::encap::{Df, Encap, Outer, TTL_DEFAULT};
 use crate::offload::{Offload, Offloads};
 use crate::protocol::MuxInfo;
 use crate::socket::{BindError, MuxSockets, path_mtu};
+use crate::sys::SOCKET_TTL;
 use crate::types::{Moment, UnderlayMtu};
+
+// A stamp that says nothing of its own is what a socket does by itself.
+const _: () = assert!(SOCKET_TTL == TTL_DEFAULT);
 
 /// An underlay socket, shared by every overlay with its listen address.
 pub(super) struct Mux {
@@ -97,7 +101,8 @@ fn refusal(error: &io::Error) -> Option<bool> {
     match error.raw_os_error()? {
         // Its device or its route cannot do trains: no checksums there (before Linux 6.11), or IPsec.
         libc::EIO | libc::EOPNOTSUPP => Some(true),
-        // Its datagrams are longer than the path takes in one piece: alone they are fragmented. Another train may fit.
+        // Its datagrams are longer than the path takes in one piece: alone they are fragmented, or refused as too big
+        // themselves. Another train may fit.
         libc::EINVAL | libc::EMSGSIZE => Some(false),
         // No memory for so much at once: less is to be had, and more later.
         libc::ENOBUFS | libc::ENOMEM => Some(false),

@@ -7,16 +7,12 @@ use super::carry::{Sender, Shipment};
 use super::clock::Clock;
 use super::mux::reason;
 use super::train::Datagram;
-use crate::datapath::{DropReason, Load, Remedy};
+use crate::datapath::{Allowance, DropReason, Load, Port, Remedy};
 use crate::encap::Stamp;
 use crate::offload::Division;
 use crate::socket::Slot;
 use crate::sys::{SendRoom, Shape};
-use crate::types::Moment;
 use crate::wire::Ethernet;
-
-/// Answers that a worker gives in a second at the most (RFC 4443 section 2.4 f, RFC 1812 section 4.3.2.8).
-const ANSWERS_A_SECOND: u32 = 1000;
 
 /// What a worker sends from: room for headers of messages, and for what is to be sent otherwise than it was meant to.
 pub(super) struct Room {
@@ -27,25 +23,8 @@ pub(super) struct Room {
     /// The headers of what it is divided into, and where those and the payloads stand.
     headers: Vec<u8>,
     pieces: Vec<(Range<usize>, Range<usize>)>,
-    answers: Answers,
-}
-
-/// How many answers were given in this second.
-#[derive(Default)]
-struct Answers {
-    since: Moment,
-    count: u32,
-}
-
-impl Answers {
-    /// Whether one more may be given.
-    fn allow(&mut self, now: Moment) -> bool {
-        if now.since(self.since) >= 1000 {
-            *self = Self { since: now, count: 0 };
-        }
-        self.count += 1;
-        self.count <= ANSWERS_A_SECOND
-    }
+    /// For what no VNIC here is known to have sent.
+    answers: Allowance,
 }
 
 impl Room {
@@ -74,8 +53,11 @@ impl Shipment<'_> {
         let of_frame = datagrams.iter().take_while(|datagram| datagram.is_of_frame(first)).count();
         room.take(self.pieces(first));
         match self.remedy(first, sender, room) {
-            Remedy::Answer(answer) if room.answers.allow(room.clock.now()) => {
-                sender.overlay.answer(sender.port, &answer);
+            Remedy::Answer(answer) => {
+                let allowance = sender.port.map_or(&room.answers, Port::answers);
+                if allowance.take(room.clock.now()) {
+                    sender.overlay.answer(sender.port, &answer);
+                }
                 sender.lose(DropReason::UnderlayMtu, of_frame);
                 of_frame
             }
@@ -87,9 +69,9 @@ impl Shipment<'_> {
                 }
                 of_frame
             }
-            Remedy::Answer(_) | Remedy::Drop => {
-                sender.lose(DropReason::UnderlayMtu, 1);
-                1
+            Remedy::Drop => {
+                sender.lose(DropReason::UnderlayMtu, of_frame);
+                of_frame
             }
         }
     }
@@ -171,19 +153,5 @@ impl Room {
             self.pieces.push((start..self.headers.len(), payload));
         }
         Some(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_are_bounded_in_each_second() {
-        let mut answers = Answers::default();
-        let given = |answers: &mut Answers, now| (0..5000).filter(|_| answers.allow(Moment(now))).count();
-        assert_eq!(given(&mut answers, 5), 1000);
-        assert_eq!(given(&mut answers, 999), 0);
-        assert_eq!(given(&mut answers, 1000), 1000);
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::types::{Moment, UnderlayMtu};
 
@@ -23,18 +23,25 @@ impl Paths {
         refuses: impl Fn(UnderlayMtu) -> bool,
         ask: impl Fn() -> Option<UnderlayMtu>,
     ) -> Option<UnderlayMtu> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(&end.ip()) {
-            Some((mtu, since)) if now.since(*since) < FRESH && refuses(*mtu) => Some(*mtu),
-            _ => {
-                let mtu = ask()?;
-                if known.len() >= ENDS_MAX {
-                    known.clear();
-                }
-                known.insert(end.ip(), (mtu, now));
-                Some(mtu)
-            }
+        let known = self.known().get(&end.ip()).copied();
+        if let Some((mtu, since)) = known
+            && now.since(since) < FRESH
+            && refuses(mtu)
+        {
+            return Some(mtu);
         }
+        // Not under the lock: other workers have refusals of their own.
+        let mtu = ask()?;
+        let mut known = self.known();
+        if known.len() >= ENDS_MAX {
+            known.clear();
+        }
+        known.insert(end.ip(), (mtu, now));
+        Some(mtu)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<IpAddr, (UnderlayMtu, Moment)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
