@@ -13,10 +13,12 @@ impl Sum {
     pub fn plus(self, octets: &[u8]) -> Self {
         let (blocks, rest) = octets.as_chunks();
         let sum = if blocks.is_empty() { 0 } else { sum_words(blocks) };
+        let (longs, rest) = rest.as_chunks::<4>();
         let (words, last) = rest.as_chunks::<2>();
-        let tail: u64 = words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum();
+        let longs: u64 = longs.iter().map(|long| u64::from(u32::from_ne_bytes(*long))).sum();
+        let words: u64 = words.iter().map(|word| u64::from(u16::from_ne_bytes(*word))).sum();
         let odd = last.first().map_or(0, |octet| u64::from(u16::from_ne_bytes([*octet, 0])));
-        let native = Self(sum + tail + odd).folded();
+        let native = Self(sum + longs + words + odd).folded();
         Self(self.0 + u64::from(u16::from_be(native)))
     }
 
