@@ -86,6 +86,19 @@ impl Pair {
         host.net.address("foo0", end);
     }
 
+    /// Waits until each has been asked for and found; on a busy machine the plugin's program takes its time to start.
+    #[track_caller]
+    fn await_contact(&self) {
+        wait_until(LONG, "each host reaches the other", || {
+            let ways = self.hosts.iter().zip([2, 1]);
+            let silent = ways.filter(|(host, end)| {
+                !host.net.ping(inner_v4(*end), 56, false) || !host.net.ping(inner_v6(*end), 56, false)
+            });
+            let silent: Vec<_> = silent.map(|(_, end)| end).collect();
+            if silent.is_empty() { Ok(()) } else { Err(format!("no answer from {silent:?}")) }
+        });
+    }
+
     #[track_caller]
     fn each_reaches_the_other(&self) {
         for (host, end) in self.hosts.iter().zip([2, 1]) {
@@ -123,7 +136,7 @@ fn a_program_serves_as_search_plugin_and_is_shown_like_any_other() {
     let shown = host.dladm_ok(&["show-overlay", "-p", "-o", "property,value", "demo0"]);
     let value = format!("example/table:{}\n", pair.table.display());
     assert!(shown.contains("search:example\n") && shown.contains(&value), "{shown}");
-    pair.each_reaches_the_other();
+    pair.await_contact();
     let row = host.target("demo0", inner_mac(2)).map(|(row, _)| row);
     assert_eq!(row.as_deref(), Some("10.0.0.2:4789 known lookup"));
 
@@ -142,7 +155,7 @@ fn a_program_serves_as_search_plugin_and_is_shown_like_any_other() {
 fn a_program_that_is_killed_harms_no_cached_traffic_and_comes_back() {
     let pair = Pair::new(|_| {});
     let host = &pair.hosts[0];
-    pair.each_reaches_the_other();
+    pair.await_contact();
     let first = program_of(host);
     kill9(first);
     wait_until(LONG, "another one runs", || {
@@ -201,7 +214,7 @@ fn users(pid: u32) -> Vec<u32> {
 fn varpd_and_its_programs_are_not_root() {
     const NETADM: u32 = 61_016;
     let mut pair = Pair::new(|host| host.add_user("netadm", NETADM));
-    pair.each_reaches_the_other();
+    pair.await_contact();
     let host = &mut pair.hosts[0];
     for pid in [host.running(Daemon::Varpd).pid(), program_of(host).unsigned_abs()] {
         assert_eq!(users(pid), [NETADM; 4]);
