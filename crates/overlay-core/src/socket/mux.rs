@@ -249,6 +249,20 @@ mod tests {
     }
 
     #[test]
+    fn a_flow_keeps_its_port_where_a_socket_is_missing() {
+        let sockets = MuxSockets::open(local()).unwrap();
+        let three = sockets.pool.iter().take(3).map(|first| beside(first).unwrap()).collect();
+        sockets.loose.set(three).unwrap();
+        for number in 0..5 {
+            let ports = [true, false].map(|df| {
+                let socket = sockets.sender(Slot { number, df });
+                SockRef::from(&socket).local_addr().unwrap().as_socket().unwrap().port()
+            });
+            assert_eq!(ports[0], ports[1], "{number}");
+        }
+    }
+
+    #[test]
     fn its_own_ports_are_known() {
         let address = local();
         let sockets = MuxSockets::open(address).unwrap();
