@@ -150,8 +150,7 @@ pub struct Arrival<'a> {
 impl Arrival<'_> {
     /// Whether a frame in it is to be dropped because its datagram met congestion.
     fn refuses(&self, frame: &[u8]) -> bool {
-        self.ecn == Ecn::Ce
-            && Ethernet::parse(frame).is_some_and(|ethernet| self.ecn.refuses(frame, &ethernet))
+        self.ecn.tells() && Ethernet::parse(frame).is_some_and(|ethernet| self.ecn.refuses(frame, &ethernet))
     }
 }
 

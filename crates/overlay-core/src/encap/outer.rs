@@ -1,9 +1,6 @@
 //! What the outer IP header takes from an overlay's properties and what from the frame inside.
 
-use crate::wire::IpHead;
-
-/// The bits of a type of service that are ECN's (RFC 3168 section 5).
-const ECN: u8 = 0x03;
+use crate::wire::{Ecn, IpHead};
 
 /// Hops that a datagram may go when nothing says how many: what Linux gives a socket (IPDEFTTL, linux/ip.h).
 pub const TTL_DEFAULT: u8 = 64;
@@ -67,7 +64,7 @@ impl Outer {
         let inherited = |inner: &IpHead| Some(inner.ttl).filter(|ttl| *ttl > 0);
         let ttl = self.ttl.or_else(|| inner.as_ref().and_then(inherited)).unwrap_or(TTL_DEFAULT);
         let inner_tos = inner.map_or(0, |inner| inner.tos);
-        Stamp { df, ttl, tos: self.tos.unwrap_or(inner_tos) & !ECN | inner_tos & ECN }
+        Stamp { df, ttl, tos: self.tos.unwrap_or(inner_tos) & !Ecn::MASK | inner_tos & Ecn::MASK }
     }
 }
 
@@ -105,7 +102,7 @@ mod tests {
         for ecn in 0..4 {
             for tos in [None, Some(0), Some(0xb8)] {
                 let outer = Outer { tos, ..Outer::default() };
-                assert_eq!(outer.stamp(Some(IpHead { tos: 0xb8 | ecn, ..INNER })).tos & ECN, ecn);
+                assert_eq!(outer.stamp(Some(IpHead { tos: 0xb8 | ecn, ..INNER })).tos & Ecn::MASK, ecn);
             }
         }
     }

@@ -1,13 +1,11 @@
 use std::ops::Range;
 
 use super::put;
-use crate::wire::{Ethernet, Packet, Sum};
+use crate::wire::{Ethernet, IPV4_HEADER_MIN, Packet, Sum};
 
 /// The flag "more fragments", and the place of a fragment in units of eight octets (RFC 791 section 3.1).
 const MORE: u16 = 0x2000;
 const PLACE: u16 = 0x1fff;
-/// Octets of an IPv4 header without options.
-const IPV4_HEADER: usize = 20;
 /// Options that every fragment repeats have this bit (RFC 791 section 3.1); the two that are one octet long do not matter.
 const COPIED: u8 = 0x80;
 const END: u8 = 0;
@@ -54,7 +52,7 @@ impl Division {
         header.copy_from_slice(&frame[..self.payload.start]);
         let ip = &mut header[self.ip..];
         if fragment > 0 {
-            blank_options(&mut ip[IPV4_HEADER..]);
+            blank_options(&mut ip[IPV4_HEADER_MIN..]);
         }
         let whole = u16::from_be_bytes([ip[6], ip[7]]);
         let place = (whole & PLACE).wrapping_add((fragment * self.size / 8) as u16) & PLACE;

@@ -1,7 +1,7 @@
 use std::ops::Range;
 
 use super::{Gso, VnetHeader, put};
-use crate::wire::{Ethernet, Packet, Sum, Transport};
+use crate::wire::{Ethernet, IPV6_HEADER, Packet, Sum, Transport};
 
 /// Octets of the longest headers that a cut repeats: Ethernet with tags, IPv4 with options or IPv6 with extension
 /// headers, TCP with options.
@@ -10,8 +10,6 @@ pub const CUT_HEADER_MAX: usize = 256;
 /// Segments that a super-frame is cut into at the most: 64 KiB of the smallest that a stream has (TCP_MIN_GSO_SIZE,
 /// include/net/tcp.h).
 const SEGMENTS_MAX: usize = 65_536 / 8;
-/// Octets of an IPv6 header without extensions.
-const IPV6_HEADER: usize = 40;
 
 /// TCP flags that only the last segment keeps: FIN and PSH.
 const LAST_ONLY: u8 = 0x09;

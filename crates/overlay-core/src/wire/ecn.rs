@@ -15,9 +15,12 @@ pub enum Ecn {
 }
 
 impl Ecn {
+    /// Its bits in a type of service, or traffic class.
+    pub const MASK: u8 = 3;
+
     /// That of a type of service, or traffic class.
     pub const fn of(tos: u8) -> Self {
-        match tos & 3 {
+        match tos & Self::MASK {
             0 => Self::NotEct,
             1 => Self::Ect1,
             2 => Self::Ect0,
@@ -56,8 +59,7 @@ impl Ecn {
 
     /// Whether a frame is to be dropped that came in a datagram that says this.
     pub fn refuses(self, frame: &[u8], ethernet: &Ethernet) -> bool {
-        self == Self::Ce
-            && IpHead::read(frame, ethernet).is_some_and(|head| Self::of(head.tos) == Self::NotEct)
+        IpHead::read(frame, ethernet).is_some_and(|head| Self::of(head.tos).decapsulated(self).is_none())
     }
 }
 
@@ -67,7 +69,7 @@ fn put(packet: &mut [u8], v4: bool, ecn: Ecn) {
         return;
     }
     let before = u16::from_be_bytes([packet[0], packet[1]]);
-    packet[1] = packet[1] & !3 | ecn as u8;
+    packet[1] = packet[1] & !Ecn::MASK | ecn as u8;
     let after = u16::from_be_bytes([packet[0], packet[1]]);
     // The checksum follows the one word that has changed (RFC 1624 section 3, equation 3).
     let checksum = u16::from_be_bytes([packet[10], packet[11]]);

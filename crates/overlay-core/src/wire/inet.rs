@@ -2,8 +2,10 @@ use super::{Ethernet, Sum};
 
 pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
 pub(super) const ETHERTYPE_IPV6: u16 = 0x86dd;
-pub(super) const IPV4_HEADER_MIN: usize = 20;
-pub(super) const IPV6_HEADER: usize = 40;
+/// Octets of an IPv4 header without options (RFC 791 section 3.1).
+pub const IPV4_HEADER_MIN: usize = 20;
+/// Octets of an IPv6 header without extensions (RFC 8200 section 3).
+pub const IPV6_HEADER: usize = 40;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
