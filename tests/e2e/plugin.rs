@@ -1,6 +1,7 @@
 //! Search plugins that are programs of their own: the example in `contrib` between two hosts of ours.
 
 use std::fs::{self, Permissions};
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -89,22 +90,22 @@ impl Pair {
     /// Waits until each has been asked for and found; on a busy machine the plugin's program takes its time to start.
     #[track_caller]
     fn await_contact(&self) {
-        wait_until(LONG, "each host reaches the other", || {
-            let ways = self.hosts.iter().zip([2, 1]);
-            let silent = ways.filter(|(host, end)| {
-                !host.net.ping(inner_v4(*end), 56, false) || !host.net.ping(inner_v6(*end), 56, false)
-            });
-            let silent: Vec<_> = silent.map(|(_, end)| end).collect();
-            if silent.is_empty() { Ok(()) } else { Err(format!("no answer from {silent:?}")) }
+        wait_until(LONG, "each host reaches the other", || match &self.silent()[..] {
+            [] => Ok(()),
+            silent => Err(format!("no answer from {silent:?}")),
         });
     }
 
     #[track_caller]
     fn each_reaches_the_other(&self) {
-        for (host, end) in self.hosts.iter().zip([2, 1]) {
-            assert!(host.net.ping(inner_v4(end), 56, false), "{} answers", inner_v4(end));
-            assert!(host.net.ping(inner_v6(end), 56, false), "{} answers", inner_v6(end));
-        }
+        assert_eq!(self.silent(), [] as [IpAddr; 0], "these do not answer");
+    }
+
+    /// Whom the other host's ping does not reach within a second.
+    fn silent(&self) -> Vec<IpAddr> {
+        let ends = |end| [IpAddr::from(inner_v4(end)), IpAddr::from(inner_v6(end))];
+        let ways = self.hosts.iter().zip([2, 1]).flat_map(|(host, end)| ends(end).map(|at| (host, at)));
+        ways.filter(|(host, at)| !host.net.ping(at, 56, false)).map(|(_, at)| at).collect()
     }
 
     #[track_caller]
