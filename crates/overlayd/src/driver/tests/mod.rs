@@ -3,6 +3,7 @@
 mod mtu;
 mod targets;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::BorrowedFd;
@@ -38,6 +39,8 @@ struct Notes {
     outer: Option<Outer>,
     /// What the underlay takes.
     underlay: Option<u32>,
+    /// How often it was asked for.
+    underlay_asked: Cell<usize>,
     /// The MTU of the device that was made last.
     device_mtu: Option<OverlayMtu>,
     fixed: BTreeMap<MacAddr, Option<Ends>>,
@@ -77,6 +80,7 @@ impl Engine for Notes {
     }
 
     fn underlay_mtu(&self, _listen: SocketAddr) -> Option<UnderlayMtu> {
+        self.underlay_asked.set(self.underlay_asked.get() + 1);
         self.underlay.map(UnderlayMtu)
     }
 

@@ -97,3 +97,14 @@ fn an_mtu_that_does_not_fit_is_told_at_activation_and_later() {
         }
     }
 }
+
+#[test]
+fn the_underlay_of_many_overlays_on_one_address_is_asked_for_once() {
+    let mut bench = Bench::new();
+    for vnetid in 1..10 {
+        bench.overlay(&format!("demo{vnetid}"), vnetid);
+    }
+    bench.driver.engine.underlay_asked.set(0);
+    assert_eq!(bench.driver.show_overlays().len(), 9);
+    assert_eq!(bench.driver.engine.underlay_asked.get(), 1);
+}
