@@ -22,8 +22,8 @@ check: needs-build
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
-# Ratios against the kernel's vxlan behind a bridge and Open vSwitch, in one interleaved run, and what lookups cost; as
-# root. target/bench.json has every figure, target/bench.svg draws the ratios.
+# Ratios against the kernel's vxlan behind a bridge and Open vSwitch, in one interleaved run, then what lookups and what
+# thousands of things cost; as root. target/bench.json has every figure, target/bench.svg draws the ratios.
 bench: needs-bench build
 	target/release/overlay-bench --rounds 7
 	target/release/overlay-bench lookups
