@@ -126,7 +126,7 @@ impl Filled {
             target: Some(TargetMode::Dynamic),
             sources: None,
         };
-        let port = PortSettings { link: link(), mac: MacAddr([2; 6]), vid: None, mtu: OverlayMtu::default() };
+        let port = PortSettings::plain(link(), MacAddr([2; 6]));
         let ports = vec![Arc::new(Port::new(port, Nowhere))];
         Overlay::new(settings, Arc::default(), Arc::clone(&self.table), ports)
     }

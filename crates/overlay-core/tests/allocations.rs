@@ -73,7 +73,7 @@ fn overlay() -> Arc<Overlay<Sink>> {
         target: Some(TargetMode::Dynamic),
         sources: Some(Sources::known([end(2).ip()])),
     };
-    let port = PortSettings { link, mac: HERE, vid: None, mtu: OverlayMtu::default() };
+    let port = PortSettings::plain(link, HERE);
     let ports = vec![Arc::new(Port::new(port, Sink::default()))];
     Arc::new(Overlay::new(settings, Arc::default(), Arc::new(targets), ports))
 }

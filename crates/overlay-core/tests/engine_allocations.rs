@@ -12,7 +12,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use overlay_core::datapath::OverlaySettings;
+use overlay_core::datapath::{OverlaySettings, PortPolicy};
 use overlay_core::device::Namespace;
 use overlay_core::encap;
 use overlay_core::engine::userspace::UserspaceEngine;
@@ -96,8 +96,14 @@ impl End {
             engine.set_overlay(link(1), &spec(end));
             engine.start(link(1)).expect("its address is free");
             let name = "foo0".parse().expect("a name");
-            let device =
-                DeviceSpec { link: link(2), name, mac: mac(end), vid: None, mtu: OverlayMtu::default() };
+            let device = DeviceSpec {
+                link: link(2),
+                name,
+                mac: mac(end),
+                vid: None,
+                mtu: OverlayMtu::default(),
+                policy: PortPolicy::default(),
+            };
             engine.add_device(link(1), &device, Existing::Refuse).expect("a device");
             system("ip link set foo0 up");
             system(&format!("ip addr add {}/24 dev foo0", inner(end)));

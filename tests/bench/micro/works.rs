@@ -181,7 +181,7 @@ fn overlay() -> Overlay<Nowhere> {
         target: Some(TargetMode::Point(end())),
         sources: Some(Sources::known([end().ip()])),
     };
-    let port = Port::new(PortSettings { link: link(1), mac: HERE, vid: None, mtu }, Nowhere);
+    let port = Port::new(PortSettings { mtu, ..PortSettings::plain(link(1), HERE) }, Nowhere);
     let targets = Arc::new(table::<Waiting>(1));
     Overlay::new(settings, Arc::new(OverlayCounters::default()), targets, vec![Arc::new(port)])
 }

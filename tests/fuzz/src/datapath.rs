@@ -64,7 +64,7 @@ impl Stage {
             sources: Some(Sources::known([end().ip()])),
         };
         let port = |number: u8, vid| {
-            let settings = PortSettings { link: link(number.into()), mac: mac(number), vid, mtu };
+            let settings = PortSettings { vid, mtu, ..PortSettings::plain(link(number.into()), mac(number)) };
             Arc::new(Port::new(settings, Sink::default()))
         };
         let ports = vec![port(1, None), port(2, VlanId::new(7).ok())];

@@ -1,4 +1,6 @@
-use overlay_core::property::{Assignment, Properties, PropertyError, VNIC_PROPERTIES, parse_assignments};
+use overlay_core::property::{
+    Assignment, Properties, PropertyError, VNIC_LINK_PROPERTIES, parse_assignments,
+};
 use overlay_core::protocol::{MacChoice, Request};
 use overlay_core::types::{LinkName, LinkNameError, MacAddr, MacError, VlanIdError};
 
@@ -59,7 +61,7 @@ fn mac(arguments: &CreateVnic) -> Result<MacChoice, ValueError> {
 
 fn properties(lists: &[String]) -> Result<Vec<Assignment>, PropertyError> {
     let given = parse_assignments(lists.iter().map(String::as_str))?;
-    Properties::check(VNIC_PROPERTIES, &given)?;
+    Properties::check(VNIC_LINK_PROPERTIES, &given)?;
     Ok(given)
 }
 

@@ -230,7 +230,7 @@ impl<D: Device> Overlay<D> {
     fn lose_sent(&self, port: LinkId, load: Load, reason: DropReason) {
         self.counters.lose(Direction::Out, reason, load.frames);
         if let Some(port) = self.ports().iter().find(|one| one.settings.link == port) {
-            port.counters.lost(load.frames);
+            port.counters().lost(load.frames);
         }
     }
 

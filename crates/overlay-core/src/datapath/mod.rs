@@ -12,6 +12,7 @@ mod inbox;
 mod inner;
 mod overlay;
 mod oversize;
+mod policy;
 mod port;
 mod receive;
 mod transmit;
@@ -25,6 +26,7 @@ pub use frame::{FRAME_MAX, FrameBuf, HEADROOM};
 pub use inbox::Inbox;
 pub use overlay::{Overlay, OverlaySettings};
 pub use oversize::Remedy;
+pub use policy::{PortPolicy, Priority, Protection};
 pub use port::{Device, DeviceError, Port, PortSettings};
 pub use waiting::Waiting;
 

@@ -58,7 +58,7 @@ impl<D: Device> Overlay<D> {
         sent.iter().for_each(|load| self.counters.sent(*load));
         if others > 0 {
             self.counters.lose(Direction::Out, reason, others);
-            port.into_iter().for_each(|port| port.counters.lost(others));
+            port.into_iter().for_each(|port| port.counters().lost(others));
         }
     }
 }

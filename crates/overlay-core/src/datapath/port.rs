@@ -1,7 +1,8 @@
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Allowance, DropReason, Inner, Load, PortCounters};
+use super::{Allowance, DropReason, Inner, Load, PortCounters, PortPolicy};
 use crate::offload::{Cut, Offload, OffloadSet, Offloads, VnetHeader};
 use crate::types::{LinkId, MacAddr, OverlayMtu, VlanId};
 use crate::wire::{ETHERNET_HEADER, VLAN_TAG};
@@ -41,7 +42,7 @@ impl From<DeviceError> for DropReason {
 }
 
 /// What a VNIC is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortSettings {
     /// The VNIC.
     pub link: LinkId,
@@ -51,14 +52,29 @@ pub struct PortSettings {
     pub vid: Option<VlanId>,
     /// Its largest packet.
     pub mtu: OverlayMtu,
+    /// What it may do.
+    pub policy: PortPolicy,
 }
 
-/// A VNIC on an overlay.
+impl PortSettings {
+    /// Of a VNIC without VLAN that has what is the default for the rest.
+    pub fn plain(link: LinkId, mac: MacAddr) -> Self {
+        Self { link, mac, vid: None, mtu: OverlayMtu::default(), policy: PortPolicy::default() }
+    }
+}
+
+/// A VNIC on an overlay at one moment: a change makes a new one with the same body.
 #[derive(Debug)]
 pub struct Port<D> {
     pub(super) settings: PortSettings,
-    pub(super) device: D,
-    pub(super) counters: PortCounters,
+    body: Arc<Body<D>>,
+}
+
+/// What of a VNIC stays the same while its settings change.
+#[derive(Debug)]
+struct Body<D> {
+    device: D,
+    counters: PortCounters,
     offloads: Offloads,
     answers: Allowance,
 }
@@ -67,7 +83,14 @@ impl<D: Device> Port<D> {
     /// A VNIC that has carried nothing yet.
     pub fn new(settings: PortSettings, device: D) -> Self {
         let offloads = Offloads::new(device.offloads());
-        Self { settings, device, counters: PortCounters::default(), offloads, answers: Allowance::default() }
+        let (counters, answers) = (PortCounters::default(), Allowance::default());
+        Self { settings, body: Arc::new(Body { device, counters, offloads, answers }) }
+    }
+
+    /// The same VNIC with other settings.
+    #[must_use]
+    pub fn changed(&self, settings: PortSettings) -> Self {
+        Self { settings, body: Arc::clone(&self.body) }
     }
 
     /// What it is.
@@ -76,23 +99,23 @@ impl<D: Device> Port<D> {
     }
 
     /// Its device.
-    pub const fn device(&self) -> &D {
-        &self.device
+    pub fn device(&self) -> &D {
+        &self.body.device
     }
 
     /// What it has carried.
-    pub const fn counters(&self) -> &PortCounters {
-        &self.counters
+    pub fn counters(&self) -> &PortCounters {
+        &self.body.counters
     }
 
     /// What its device does, and has refused.
-    pub const fn offloads(&self) -> &Offloads {
-        &self.offloads
+    pub fn offloads(&self) -> &Offloads {
+        &self.body.offloads
     }
 
     /// How many answers to its frames it may still be given.
-    pub const fn answers(&self) -> &Allowance {
-        &self.answers
+    pub fn answers(&self) -> &Allowance {
+        &self.body.answers
     }
 
     /// Whether a frame of the tunnel in VLAN `vid` is for this VNIC's VLAN: one with a VLAN gets only that, one
@@ -106,8 +129,8 @@ impl<D: Device> Port<D> {
     pub(super) fn give(&self, inner: &Inner<'_>, count: &mut impl FnMut(Result<(), DropReason>, Load)) {
         let count = &mut |outcome: Result<(), DropReason>, load: Load| {
             match outcome {
-                Ok(()) => self.counters.given.add(load),
-                Err(_) => drop(self.counters.in_drops.fetch_add(load.frames as u64, Ordering::Relaxed)),
+                Ok(()) => self.body.counters.given.add(load),
+                Err(_) => drop(self.body.counters.in_drops.fetch_add(load.frames as u64, Ordering::Relaxed)),
             }
             count(outcome, load);
         };
@@ -117,7 +140,7 @@ impl<D: Device> Port<D> {
         let kind = vnet.segmentation().and_then(|(kind, _)| kind).map(Offload::given);
         match kind {
             None => count(self.hand(inner, vnet).map_err(DropReason::from), inner.load),
-            Some(kind) if !self.offloads.uses(kind) => self.give_in_frames(inner, &vnet, count),
+            Some(kind) if !self.body.offloads.uses(kind) => self.give_in_frames(inner, &vnet, count),
             Some(kind) => match self.hand(inner, vnet) {
                 Err(error @ (DeviceError::Full | DeviceError::Refused)) => {
                     self.note_refusal(error, kind, inner);
@@ -130,10 +153,10 @@ impl<D: Device> Port<D> {
 
     fn hand(&self, inner: &Inner<'_>, vnet: VnetHeader) -> Result<(), DeviceError> {
         match self.settings.vid {
-            None => self.device.give(vnet, [inner.frame, &[]], inner.more),
+            None => self.body.device.give(vnet, [inner.frame, &[]], inner.more),
             Some(_) => {
                 let (addresses, rest) = inner.frame.split_at(ETHERNET_HEADER - size_of::<u16>());
-                self.device.give(vnet.moved_up(VLAN_TAG), [addresses, &rest[VLAN_TAG..]], inner.more)
+                self.body.device.give(vnet.moved_up(VLAN_TAG), [addresses, &rest[VLAN_TAG..]], inner.more)
             }
         }
     }
@@ -141,9 +164,9 @@ impl<D: Device> Port<D> {
     /// The headers of a run are our own: who refuses its form takes no run of that kind. Where another has written
     /// them, or memory is short, the next may be taken.
     fn note_refusal(&self, error: DeviceError, kind: Offload, inner: &Inner<'_>) {
-        self.offloads.count_refusal();
+        self.body.offloads.count_refusal();
         if error == DeviceError::Refused && inner.is_run() {
-            self.offloads.switch_off(kind);
+            self.body.offloads.switch_off(kind);
         }
     }
 
@@ -164,7 +187,7 @@ impl<D: Device> Port<D> {
             let kept = if self.settings.vid.is_some() { VLAN_TAG } else { 0 };
             let (addresses, rest) = header.split_at(ETHERNET_HEADER - size_of::<u16>());
             let pieces = [addresses, &rest[kept..]];
-            let given = self.device.give(VnetHeader::intact(), pieces, &[&whole[cut.payload(segment)]]);
+            let given = self.body.device.give(VnetHeader::intact(), pieces, &[&whole[cut.payload(segment)]]);
             given.map_err(DropReason::from)
         };
         if inner.load.frames != cut.count() {

@@ -16,13 +16,13 @@ impl<D: Device> Overlay<D> {
         self.foresee(frame);
         let seen = Inner::sent(frame).map(|inner| (inner.load, inner.fits(self.settings.mtu)));
         let load = seen.map_or(Load { frames: 1, bytes: frame.octets().len() }, |(load, _)| load);
-        sender.counters.sent.add(load);
+        sender.counters().sent.add(load);
         self.counters.from_devices.add(load);
         let admitted = self.admit(sender, frame, seen.map(|(_, fits)| fits));
         match admitted.and_then(|()| self.direct(sender, frame, outward)) {
             Ok(departure) => departure,
             Err(reason) => {
-                sender.counters.lost(load.frames);
+                sender.counters().lost(load.frames);
                 self.counters.lose(Direction::Out, reason, load.frames);
                 None
             }
@@ -40,9 +40,9 @@ impl<D: Device> Overlay<D> {
     /// Counts a frame that `sender` sent and the system could not hand over.
     pub fn unreadable(&self, sender: &Port<D>) {
         let load = Load { frames: 1, bytes: 0 };
-        sender.counters.sent.add(load);
+        sender.counters().sent.add(load);
         self.counters.from_devices.add(load);
-        sender.counters.lost(1);
+        sender.counters().lost(1);
         self.counters.lose(Direction::Out, DropReason::BadSuperFrame, 1);
     }
 

@@ -149,23 +149,23 @@ impl Bench {
 
     /// What a port was given, with its virtio headers.
     pub(super) fn taken_with_headers(&self, port: usize) -> Vec<(VnetHeader, Vec<u8>)> {
-        self.overlay.ports()[port].device.taken.lock().unwrap().clone()
+        self.overlay.ports()[port].device().taken.lock().unwrap().clone()
     }
 
     pub(super) fn set_down(&self, port: usize) {
-        self.overlay.ports()[port].device.down.store(true, Ordering::Relaxed);
+        self.overlay.ports()[port].device().down.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn refuse_super_frames(&self, port: usize, how: DeviceError) {
-        *self.overlay.ports()[port].device.refusal.lock().unwrap() = Some(how);
+        *self.overlay.ports()[port].device().refusal.lock().unwrap() = Some(how);
     }
 
     pub(super) fn take_super_frames(&self, port: usize) {
-        *self.overlay.ports()[port].device.refusal.lock().unwrap() = None;
+        *self.overlay.ports()[port].device().refusal.lock().unwrap() = None;
     }
 
     pub(super) fn bound(&self, port: usize, room: usize) {
-        *self.overlay.ports()[port].device.room.lock().unwrap() = Some(room);
+        *self.overlay.ports()[port].device().room.lock().unwrap() = Some(room);
     }
 
     pub(super) fn sent(&self, len: usize) {
@@ -188,7 +188,7 @@ impl Bench {
 
 fn vnic(number: u32, vid: Option<VlanId>) -> PortSettings {
     let link = LinkId(number.try_into().unwrap());
-    PortSettings { link, mac: MacAddr([2, 8, 0x20, 0, 0, number as u8]), vid, mtu: OverlayMtu::default() }
+    PortSettings { vid, ..PortSettings::plain(link, MacAddr([2, 8, 0x20, 0, 0, number as u8])) }
 }
 
 proptest! {

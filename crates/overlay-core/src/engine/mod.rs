@@ -6,7 +6,7 @@ pub mod userspace;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
-use crate::datapath::OverlaySettings;
+use crate::datapath::{OverlaySettings, PortPolicy};
 use crate::device::TapError;
 use crate::lookup::{Answer, Ends, Question, Timing};
 use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, OffloadInfo, TargetPage};
@@ -39,6 +39,8 @@ pub struct DeviceSpec {
     pub vid: Option<VlanId>,
     /// Its largest packet.
     pub mtu: OverlayMtu,
+    /// What it may do.
+    pub policy: PortPolicy,
 }
 
 /// Whether a device with the VNIC's name may be there already.
@@ -90,6 +92,13 @@ pub trait Engine {
     /// # Errors
     /// Why there is none; nothing is left then.
     fn add_device(&mut self, over: LinkId, spec: &DeviceSpec, existing: Existing) -> Result<(), TapError>;
+
+    /// Gives a VNIC's device the policy that `spec` says; what else `spec` says is what it was. No frame under way is
+    /// judged by the old policy when this returns.
+    ///
+    /// # Errors
+    /// What the system refuses; the device is as it was then.
+    fn change_device(&mut self, over: LinkId, spec: &DeviceSpec) -> Result<(), TapError>;
 
     /// Ends a VNIC's device. No frame of it is under way when this returns.
     ///

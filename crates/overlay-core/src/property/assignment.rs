@@ -21,14 +21,14 @@ impl Assignment {
 /// Reads dladm's property lists, `name=value[,name=value...]`, each from one `-p`.
 ///
 /// # Errors
-/// A piece without `=` and one that repeats a name; a piece without `=` that follows a value is one more
-/// value of the same property (dladm(8)), and no property of ours has two.
+/// A first piece without `=` and one that repeats a name; a piece without `=` that follows a value is one more value of
+/// the same property (dladm(8)).
 pub fn parse_assignments<'a>(
     lists: impl IntoIterator<Item = &'a str>,
 ) -> Result<Vec<Assignment>, PropertyError> {
     let mut assignments: Vec<Assignment> = Vec::new();
     for piece in lists.into_iter().flat_map(|list| list.split(',')) {
-        match (piece.split_once('='), assignments.last()) {
+        match (piece.split_once('='), assignments.last_mut()) {
             (Some((name, value)), _) if !name.is_empty() => {
                 if assignments.iter().any(|earlier| earlier.name == name) {
                     return Err(PropertyError::Repeated(name.to_owned()));
@@ -36,7 +36,8 @@ pub fn parse_assignments<'a>(
                 assignments.push(Assignment::new(name, value));
             }
             (None, Some(earlier)) if !piece.is_empty() => {
-                return Err(PropertyError::Repeated(earlier.name.clone()));
+                earlier.value.push(',');
+                earlier.value.push_str(piece);
             }
             _ => return Err(PropertyError::NotAnAssignment(piece.to_owned())),
         }
@@ -58,10 +59,11 @@ mod tests {
     }
 
     #[test]
-    fn one_property_has_one_value() {
+    fn a_property_is_given_once_and_may_have_several_values() {
         assert_eq!(parse_assignments(["a=1,a=2"]), Err(PropertyError::Repeated("a".into())));
         assert_eq!(parse_assignments(["a=1", "a=1"]), Err(PropertyError::Repeated("a".into())));
-        assert_eq!(parse_assignments(["a=1,2"]), Err(PropertyError::Repeated("a".into())));
+        let several = parse_assignments(["a=1,2,b=3", "4"]).unwrap();
+        assert_eq!(several, [Assignment::new("a", "1,2"), Assignment::new("b", "3,4")]);
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use super::{Kind, Possible, PropertySpec};
 use crate::types::{MTU_MAX, MTU_MIN};
 
-const MTU_RANGE: Possible = Possible::Range(MTU_MIN as u64, MTU_MAX as u64);
+pub(super) const MTU_RANGE: Possible = Possible::Range(MTU_MIN as u64, MTU_MAX as u64);
 const MTU_OR_AUTO: Possible =
     Possible::WordOr { word: Cow::Borrowed("auto"), low: MTU_MIN as u64, high: MTU_MAX as u64, step: 1 };
 
@@ -60,15 +60,6 @@ pub const TARGET_AGEING: &str = "target/ageing";
 pub const TARGET_NEGATIVE: &str = "target/negative";
 /// How long a lookup may take.
 pub const TARGET_TIMEOUT: &str = "target/timeout";
-
-/// What a VNIC can be given with `-p`.
-pub const VNIC_PROPERTIES: &[PropertySpec] = &[PropertySpec::new(
-    "mtu",
-    Kind::Uint,
-    MTU_RANGE,
-    None,
-    "largest packet, in octets; the overlay's when not given",
-)];
 
 #[cfg(test)]
 mod tests {

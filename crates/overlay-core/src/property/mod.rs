@@ -7,6 +7,7 @@ mod address;
 mod assignment;
 mod error;
 mod generic;
+mod link;
 mod set;
 mod spec;
 mod value;
@@ -14,8 +15,10 @@ mod value;
 pub use address::AddressRule;
 pub use assignment::{Assignment, parse_assignments};
 pub use error::PropertyError;
-pub use generic::{
-    OVERLAY_PROPERTIES, TARGET_AGEING, TARGET_MAXIMUM, TARGET_NEGATIVE, TARGET_TIMEOUT, VNIC_PROPERTIES,
+pub use generic::{OVERLAY_PROPERTIES, TARGET_AGEING, TARGET_MAXIMUM, TARGET_NEGATIVE, TARGET_TIMEOUT};
+pub use link::{
+    ALLOWED_DHCP_CIDS, ALLOWED_IPS, MAXBW, MTU, OVERLAY_LINK_PROPERTIES, PRIORITY, PROMISC_FILTERED,
+    PROTECTION, SECONDARY_MACS, VNIC_LINK_PROPERTIES, ZONE,
 };
 pub use set::Properties;
 pub use spec::{Kind, Permission, Possible, PropertySpec};

@@ -4,6 +4,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{AddressRule, PropertyError, Value};
+use crate::types::{MacAddr, MacError, ZoneName};
 
 /// The type of a property's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,16 @@ pub enum Kind {
     Ip,
     /// A text of 1 to [`PropertySpec::TEXT_MAX`] octets.
     String,
+    /// A card's own MAC address.
+    Mac,
+    /// A rate in bits per second.
+    Rate,
+    /// An IP address, or one with the length of a prefix.
+    Network,
+    /// What a DHCP client calls itself.
+    ClientId,
+    /// The name of a network namespace.
+    Zone,
 }
 
 /// Whether a property can be given.
@@ -91,6 +102,9 @@ pub struct PropertySpec {
     pub default: Option<Cow<'static, str>>,
     /// Which values it can have.
     pub possible: Possible,
+    /// Whether it can have several values, with commas between them.
+    #[serde(default)]
+    pub several: bool,
     /// One line for help and manual.
     pub doc: Cow<'static, str>,
 }
@@ -98,6 +112,8 @@ pub struct PropertySpec {
 impl PropertySpec {
     /// Octets in a text (illumos: 256 with the terminator).
     pub const TEXT_MAX: usize = 255;
+    /// Values of a property that can have several.
+    pub const VALUES_MAX: usize = 64;
 
     /// A row for a property that can be given and need not be.
     pub const fn new(
@@ -112,7 +128,16 @@ impl PropertySpec {
             None => None,
         };
         let (name, doc) = (Cow::Borrowed(name), Cow::Borrowed(doc));
-        Self { name, kind, permission: Permission::ReadWrite, required: false, default, possible, doc }
+        Self {
+            name,
+            kind,
+            permission: Permission::ReadWrite,
+            required: false,
+            default,
+            possible,
+            several: false,
+            doc,
+        }
     }
 
     /// The same for a property that its owner cannot do without.
@@ -129,19 +154,52 @@ impl PropertySpec {
         self
     }
 
+    /// The same for a property that can have several values.
+    #[must_use]
+    pub const fn several(mut self) -> Self {
+        self.several = true;
+        self
+    }
+
     /// The value that `text` stands for.
     ///
     /// # Errors
-    /// [`PropertyError::BadValue`] with what is wrong, or [`PropertyError::ReadOnly`].
+    /// [`PropertyError::BadValue`] with what is wrong, [`PropertyError::ReadOnly`], or [`PropertyError::Repeated`].
     pub fn parse(&self, text: &str) -> Result<Value, PropertyError> {
         if self.permission == Permission::ReadOnly {
             return Err(PropertyError::ReadOnly(self.name.to_string()));
         }
-        self.typed(text).map_err(|reason| PropertyError::BadValue {
-            name: self.name.to_string(),
-            value: text.to_owned(),
-            reason,
-        })
+        if self.several {
+            return self.values(text);
+        }
+        if text.contains(',') {
+            return Err(PropertyError::Repeated(self.name.to_string()));
+        }
+        self.one(text)
+    }
+
+    /// Several values, each of them once.
+    fn values(&self, text: &str) -> Result<Value, PropertyError> {
+        let mut values = Vec::new();
+        for piece in text.split(',') {
+            let value = self.one(piece)?;
+            if values.contains(&value) {
+                return Err(self.bad(piece, "it is given twice".to_owned()));
+            }
+            if values.len() == Self::VALUES_MAX {
+                return Err(self.bad(piece, format!("there can be {} values", Self::VALUES_MAX)));
+            }
+            values.push(value);
+        }
+        Ok(Value::Several(values))
+    }
+
+    fn one(&self, text: &str) -> Result<Value, PropertyError> {
+        self.typed(text).map_err(|reason| self.bad(text, reason))
+    }
+
+    fn bad(&self, value: &str, reason: String) -> PropertyError {
+        PropertyError::BadValue { name: self.name.to_string(), value: value.to_owned(), reason }
     }
 
     fn typed(&self, text: &str) -> Result<Value, String> {
@@ -150,6 +208,11 @@ impl PropertySpec {
             Kind::Uint => self.unsigned(text),
             Kind::Ip => self.address(text),
             Kind::String => self.text(text),
+            Kind::Mac => own_address(text).map(Value::Mac),
+            Kind::Rate => text.parse().map(Value::Rate),
+            Kind::Network => text.parse().map(Value::Network),
+            Kind::ClientId => text.parse().map(Value::ClientId),
+            Kind::Zone => text.parse::<ZoneName>().map(|name| Value::Text(String::from(name).into())),
         }
     }
 
@@ -216,6 +279,11 @@ impl PropertySpec {
     }
 }
 
+fn own_address(text: &str) -> Result<MacAddr, String> {
+    let address: Result<MacAddr, MacError> = text.parse();
+    address.and_then(MacAddr::unicast).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,6 +348,23 @@ mod tests {
             let said = TOS.parse(text).unwrap_err().to_string();
             assert_eq!(said, format!("property 'x/tos' cannot be '{text}': {reason}"));
         }
+    }
+
+    #[test]
+    fn several_values_are_read_where_there_can_be_several() {
+        let macs = PropertySpec::new("macs", Kind::Mac, Possible::Any, None, "").several();
+        assert_eq!(macs.parse("2:8:20:0:0:1,2:8:20:0:0:2").unwrap().to_string(), "2:8:20:0:0:1,2:8:20:0:0:2");
+        for (text, why) in [
+            ("2:8:20:0:0:1,02:8:20:0:0:1", "property 'macs' cannot be '02:8:20:0:0:1': it is given twice"),
+            ("2:8:20:0:0:1,", "property 'macs' cannot be '': '' is not a MAC address"),
+            ("3:8:20:0:0:1", "property 'macs' cannot be '3:8:20:0:0:1': 3:8:20:0:0:1 is a multicast address"),
+        ] {
+            let said = macs.parse(text).unwrap_err().to_string();
+            assert!(said.starts_with(why), "{said}");
+        }
+        let many: Vec<_> = (0..65).map(|number| format!("2:8:20:0:0:{number:x}")).collect();
+        assert!(macs.parse(&many.join(",")).is_err());
+        assert_eq!(PORT.parse("1,2"), Err(PropertyError::Repeated("x/port".into())));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 use std::hash::{BuildHasher, RandomState};
 
+use overlay_core::datapath::PortPolicy;
 use overlay_core::device::TapError;
 use overlay_core::engine::{DeviceSpec, Engine, Existing};
-use overlay_core::property::{Assignment, Properties, VNIC_PROPERTIES};
+use overlay_core::property::{Assignment, Properties, VNIC_LINK_PROPERTIES};
 use overlay_core::protocol::{ControlError, ErrorCode, MacChoice, MacType};
 use overlay_core::socket::BindError;
 use overlay_core::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId};
@@ -23,7 +24,14 @@ pub(super) struct NewVnic {
 impl VnicRecord {
     /// What it is to the engine.
     pub(super) fn spec(&self) -> DeviceSpec {
-        DeviceSpec { link: self.id, name: self.name.clone(), mac: self.mac, vid: self.vid, mtu: self.mtu }
+        DeviceSpec {
+            link: self.id,
+            name: self.name.clone(),
+            mac: self.mac,
+            vid: self.vid,
+            mtu: self.mtu,
+            policy: PortPolicy::default(),
+        }
     }
 }
 
@@ -144,7 +152,7 @@ impl<E: Engine> Driver<E> {
 }
 
 fn vnic_mtu(given: &[Assignment], overlay: OverlayMtu) -> Result<OverlayMtu, ControlError> {
-    let properties = Properties::check(VNIC_PROPERTIES, given)?;
+    let properties = Properties::check(VNIC_LINK_PROPERTIES, given)?;
     let Some(octets) = properties.uint("mtu") else { return Ok(overlay) };
     let mtu = u16::try_from(octets).map_err(ControlError::invalid)?;
     let mtu = OverlayMtu::new(mtu).map_err(ControlError::invalid)?;

@@ -133,6 +133,7 @@ mod tests {
             (Kind::Ip, _) => "192.0.2.1".to_owned(),
             (Kind::Int | Kind::Uint, _) => "1".to_owned(),
             (Kind::String, _) => "/x".to_owned(),
+            (kind, _) => panic!("no plugin here has a property of kind {kind:?}"),
         }
     }
 

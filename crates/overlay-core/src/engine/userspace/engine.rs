@@ -163,9 +163,14 @@ impl UserspaceEngine {
             let _ = tap.give_up();
             TapError::System { step: "watch", name: spec.name.clone(), error }
         })?;
-        let settings = PortSettings { link: spec.link, mac: spec.mac, vid: spec.vid, mtu: spec.mtu };
-        Ok(Watched { what: Arc::new(Port::new(settings, tap)), token, worker })
+        Ok(Watched { what: Arc::new(Port::new(settings(spec), tap)), token, worker })
     }
+}
+
+/// What a device is to the data path.
+fn settings(spec: &DeviceSpec) -> PortSettings {
+    let DeviceSpec { link, mac, vid, mtu, .. } = *spec;
+    PortSettings { link, mac, vid, mtu, policy: spec.policy.clone() }
 }
 
 impl Member {
@@ -268,6 +273,15 @@ impl Engine for UserspaceEngine {
             member.show_carrier();
         }
         self.publish(over);
+        Ok(())
+    }
+
+    fn change_device(&mut self, over: LinkId, spec: &DeviceSpec) -> Result<(), TapError> {
+        let member = self.overlays.get_mut(&over);
+        if let Some(Device { port, .. }) = member.and_then(|member| member.ports.get_mut(&spec.link)) {
+            port.what = Arc::new(port.what.changed(settings(spec)));
+            self.publish(over);
+        }
         Ok(())
     }
 

@@ -101,6 +101,11 @@ impl Engine for Notes {
         Ok(())
     }
 
+    fn change_device(&mut self, _over: LinkId, spec: &DeviceSpec) -> Result<(), TapError> {
+        self.device_mtu = Some(spec.mtu);
+        Ok(())
+    }
+
     fn remove_device(&mut self, _over: LinkId, _link: LinkId) -> Result<(), TapError> {
         self.devices.pop_first();
         Ok(())

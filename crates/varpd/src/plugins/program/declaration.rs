@@ -78,6 +78,7 @@ fn row(declared: Declared, plugin: &str) -> Result<PropertySpec, String> {
         required,
         default: default.map(Cow::Owned),
         possible,
+        several: false,
         doc: Cow::Owned(doc),
     };
     if let Some(default) = &spec.default {

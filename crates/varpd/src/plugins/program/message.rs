@@ -1,6 +1,7 @@
 //! What varpd and a program say to each other: a JSON object on each line, with one member that names what is said.
 //! Members that are not known here are passed over, so that either side may learn new words first.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -78,7 +79,7 @@ pub(crate) enum Setting<'a> {
     Int(i64),
     Uint(u64),
     Ip(IpAddr),
-    Text(&'a str),
+    Text(Cow<'a, str>),
 }
 
 impl<'a> Setting<'a> {
@@ -87,7 +88,8 @@ impl<'a> Setting<'a> {
             Value::Int(number) => Self::Int(*number),
             Value::Uint(number) => Self::Uint(*number),
             Value::Ip(address) => Self::Ip(*address),
-            Value::Text(text) => Self::Text(text),
+            Value::Text(text) => Self::Text(Cow::Borrowed(text)),
+            other => Self::Text(Cow::Owned(other.to_string())),
         }
     }
 }
