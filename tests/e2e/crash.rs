@@ -201,7 +201,7 @@ fn a_deletion_that_is_killed_at_any_step_leaves_nothing() {
             go_to(&stand.scene.host, &creation, Step::ALL.len() - 1, true);
             let link = stand.scene.host.overlay("new0").expect("it is there").id;
             let steps = [
-                (Daemon::Overlayd, Request::DeleteOverlay { name: name.clone() }),
+                (Daemon::Overlayd, Request::DeleteOverlay { name: name.clone(), keep_stored: false }),
                 (Daemon::Varpd, Request::DestroyInstance { link }),
             ];
             for (number, (daemon, request)) in steps.into_iter().enumerate().take(last + 1) {
@@ -234,7 +234,7 @@ fn a_vnic_that_is_made_or_deleted_at_the_moment_of_a_crash_is_there_wholly_or_no
         properties: Vec::new(),
         temporary: false,
     };
-    let delete = || Request::DeleteVnic { name: "bar0".parse().expect("a name") };
+    let delete = || Request::DeleteVnic { name: "bar0".parse().expect("a name"), keep_stored: false };
     for round in 0..8 {
         let case = format!("round {round}");
         if round % 2 == 1 {

@@ -166,6 +166,8 @@ mod tests {
             over: over.parse().ok(),
             mac: MacAddr([2, 8, 0x20, 0, 0, 1]),
             mac_type: MacType::Fixed,
+            zone: None,
+            fault: None,
             vid: None,
             offloads: OffloadInfo::default(),
         });

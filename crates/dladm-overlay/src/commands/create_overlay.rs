@@ -75,7 +75,7 @@ fn attach(
 /// overlayd tells it which overlays are deleted.
 fn undo(name: &LinkName, link: LinkId, session: &mut Session<'_>) {
     let _ = session.daemons.ask(Daemon::Varpd, Request::DestroyInstance { link });
-    match session.daemons.change_link(Request::DeleteOverlay { name: name.clone() }) {
+    match session.daemons.change_link(Request::DeleteOverlay { name: name.clone(), keep_stored: false }) {
         Err(ClientError::Refused(error)) if error.code == ErrorCode::NotFound => {}
         Err(error) => session.warn(format!("a part of overlay {name} is left: {error}")),
         Ok(_) => {}

@@ -10,7 +10,8 @@ use crate::session::Session;
 pub(super) fn run(arguments: &DeleteOverlay, session: &mut Session<'_>) -> Result<(), Error> {
     let what = format!("cannot delete overlay {}", arguments.overlay);
     let name: LinkName = arguments.overlay.parse().map_err(|error| Failure::new(&what, error))?;
-    let outcome = session.daemons.change_link(Request::DeleteOverlay { name: name.clone() });
+    let outcome =
+        session.daemons.change_link(Request::DeleteOverlay { name: name.clone(), keep_stored: false });
     let link = outcome.map_err(|error| refused(&what, &name, &error))?;
     end_instance(&name, link, session);
     Ok(())

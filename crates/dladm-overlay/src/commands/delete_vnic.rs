@@ -10,7 +10,7 @@ use crate::session::Session;
 pub(super) fn run(arguments: &DeleteVnic, session: &mut Session<'_>) -> Result<(), Error> {
     let what = format!("cannot delete VNIC {}", arguments.vnic);
     let name: LinkName = arguments.vnic.parse().map_err(|error| Failure::new(&what, error))?;
-    let outcome = session.daemons.ask(Daemon::Overlayd, Request::DeleteVnic { name });
+    let outcome = session.daemons.ask(Daemon::Overlayd, Request::DeleteVnic { name, keep_stored: false });
     outcome.map_err(|error| refused(&what, &error))?;
     Ok(())
 }

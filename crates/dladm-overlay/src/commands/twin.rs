@@ -352,6 +352,8 @@ pub(crate) fn vnic() -> LinkInfo {
             over: "blue0".parse().ok(),
             mac: MacAddr([2, 8, 0x20, 0x12, 0x34, 0x56]),
             mac_type: MacType::Random,
+            zone: None,
+            fault: None,
             vid: None,
             offloads: offloads(&["checksum", "tso4", "runs-tcp4"], &["runs-udp"], 3),
         }),
@@ -365,6 +367,8 @@ pub(crate) fn tagged_vnic() -> LinkInfo {
         over: "blue0".parse().ok(),
         mac: MacAddr([2, 8, 0x20, 0, 0, 1]),
         mac_type: MacType::Fixed,
+        zone: None,
+        fault: None,
         vid: VlanId::new(7).ok(),
         offloads: OffloadInfo::default(),
     };

@@ -2,8 +2,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::property::PropertySpec;
-use crate::types::{LinkId, LinkName, MacAddr, VlanId, VnetId};
+use crate::property::{Assignment, PropertySpec};
+use crate::types::{LinkId, LinkName, MacAddr, VlanId, VnetId, ZoneName};
 
 /// An encapsulation or search plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,12 @@ pub struct VnicInfo {
     pub mac: MacAddr,
     /// Where that is from.
     pub mac_type: MacType,
+    /// The zone that it is given to, whether that is there or not.
+    #[serde(default)]
+    pub zone: Option<ZoneName>,
+    /// Why it has no device, or not where it should be.
+    #[serde(default)]
+    pub fault: Option<String>,
     /// The VLAN of its frames inside the tunnel.
     pub vid: Option<VlanId>,
     /// What the kernel leaves to overlayd when the VNIC sends, and takes from it.
@@ -119,6 +125,62 @@ pub struct LinkInfo {
     pub counters: LinkCounters,
     /// What only a VNIC has.
     pub vnic: Option<VnicInfo>,
+}
+
+/// A link property of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkPropertyInfo {
+    /// The link.
+    pub link: LinkName,
+    /// What it is, with what it can be on this link.
+    pub spec: PropertySpec,
+    /// Its value now, as a user would type it, where it has one.
+    pub value: Option<String>,
+    /// Its stored value, where one is stored.
+    pub stored: Option<String>,
+}
+
+/// What is stored of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredLink {
+    /// Its identifier.
+    pub id: LinkId,
+    /// Its name.
+    pub name: LinkName,
+    /// Whether it is there.
+    pub active: bool,
+    /// What it is.
+    pub what: StoredWhat,
+}
+
+/// What is stored of an overlay or of a VNIC; link properties are told by [`LinkPropertyInfo`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoredWhat {
+    /// An overlay.
+    Overlay {
+        /// Its encapsulation plugin.
+        encap: String,
+        /// Its virtual network.
+        vnetid: VnetId,
+        /// Its search plugin, whose properties varpd stores.
+        search: String,
+        /// Generic properties and the encapsulation's, those that were given.
+        properties: Vec<Assignment>,
+    },
+    /// A VNIC.
+    Vnic {
+        /// Its overlay; none when that is broken.
+        over: Option<LinkName>,
+        /// Its address.
+        mac: MacAddr,
+        /// Where that is from.
+        mac_type: MacType,
+        /// The VLAN of its frames inside the tunnel.
+        vid: Option<VlanId>,
+        /// The zone that it is given to.
+        zone: Option<ZoneName>,
+    },
 }
 
 /// Whether an overlay works.

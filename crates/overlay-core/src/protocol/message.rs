@@ -2,7 +2,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ControlError, InstanceInfo, LinkInfo, MuxInfo, OverlayInfo, PluginInfo, TargetPage};
+use super::{
+    Change, ControlError, InstanceInfo, LinkInfo, LinkPropertyInfo, MuxInfo, OverlayInfo, PluginInfo,
+    StoredLink, TargetPage,
+};
 use crate::lookup::{Answer, Octets, Question, Sources, TargetMode};
 use crate::property::Assignment;
 use crate::types::{LinkId, LinkName, MacAddr, MacPrefix, VlanId, VnetId};
@@ -75,6 +78,9 @@ pub enum Request {
     DeleteOverlay {
         /// The overlay.
         name: LinkName,
+        /// Whether what is stored of it stays, to be brought up again.
+        #[serde(default)]
+        keep_stored: bool,
     },
     /// overlayd: makes a VNIC on an overlay.
     CreateVnic {
@@ -98,6 +104,52 @@ pub enum Request {
     DeleteVnic {
         /// The VNIC.
         name: LinkName,
+        /// Whether what is stored of it stays, to be brought up again.
+        #[serde(default)]
+        keep_stored: bool,
+    },
+    /// overlayd: brings up stored overlays that are not there, and the stored VNICs on them.
+    UpOverlays {
+        /// The overlay; every one when not given.
+        #[serde(default)]
+        name: Option<LinkName>,
+    },
+    /// overlayd: gives a link, and a VNIC's device, another name; whatever refers to it goes along.
+    RenameLink {
+        /// The link.
+        name: LinkName,
+        /// Its new name.
+        to: LinkName,
+    },
+    /// overlayd: sets link properties of a link while it runs, all of those given or none.
+    SetLinkProperties {
+        /// The link.
+        name: LinkName,
+        /// The properties with their new values.
+        properties: Vec<Assignment>,
+        /// Whether they end with the next boot.
+        #[serde(default)]
+        temporary: bool,
+    },
+    /// overlayd: gives link properties back their defaults.
+    ResetLinkProperties {
+        /// The link.
+        name: LinkName,
+        /// The properties; every one that can be set when none is given.
+        properties: Vec<String>,
+        /// Whether what is stored of them stays.
+        #[serde(default)]
+        temporary: bool,
+    },
+    /// overlayd: the link properties of every link.
+    LinkProperties,
+    /// overlayd: what is stored of every link, whether it is there or not.
+    StoredLinks,
+    /// overlayd: tells this connection of changes from here on, as [`Event::Change`].
+    Watch {
+        /// Whether of target tables too.
+        #[serde(default)]
+        targets: bool,
     },
     /// overlayd: every link with its counters.
     Links,
@@ -233,6 +285,9 @@ impl Request {
             | Self::Overlays
             | Self::Muxes
             | Self::Targets { .. }
+            | Self::LinkProperties
+            | Self::StoredLinks
+            | Self::Watch { .. }
             | Self::Plugins
             | Self::Instances => Privilege::Read,
             Self::CreateOverlay { .. }
@@ -240,6 +295,10 @@ impl Request {
             | Self::DeleteOverlay { .. }
             | Self::CreateVnic { .. }
             | Self::DeleteVnic { .. }
+            | Self::UpOverlays { .. }
+            | Self::RenameLink { .. }
+            | Self::SetLinkProperties { .. }
+            | Self::ResetLinkProperties { .. }
             | Self::SetTarget { .. }
             | Self::RemoveTarget { .. }
             | Self::FlushTargets { .. }
@@ -302,7 +361,7 @@ pub struct Association {
 pub enum Response {
     /// It is done.
     Done,
-    /// [`Request::ActivateOverlay`]: it is done, and these things may be wrong with the overlay.
+    /// [`Request::ActivateOverlay`] and [`Request::UpOverlays`]: it is done, and these things may be wrong with them.
     Warned(Vec<String>),
     /// [`Request::Encaps`] and [`Request::Plugins`].
     Plugins(Vec<PluginInfo>),
@@ -316,6 +375,10 @@ pub enum Response {
     Muxes(Vec<MuxInfo>),
     /// [`Request::Targets`].
     Targets(TargetPage),
+    /// [`Request::LinkProperties`].
+    LinkProperties(Vec<LinkPropertyInfo>),
+    /// [`Request::StoredLinks`].
+    StoredLinks(Vec<StoredLink>),
     /// [`Request::Attach`].
     Attached {
         /// The overlays that exist.
@@ -329,7 +392,7 @@ pub enum Response {
     Instances(Vec<InstanceInfo>),
 }
 
-/// What overlayd tells the attached varpd.
+/// What overlayd tells the attached varpd, and who watches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
@@ -338,4 +401,6 @@ pub enum Event {
     /// Destinations are asked for; [`Request::Answers`] answers, in any order. A question that was asked of an earlier
     /// connection is asked again.
     Lookups(Vec<Question>),
+    /// Something has happened; to connections that have asked to [`Request::Watch`].
+    Change(Change),
 }

@@ -5,17 +5,19 @@
 //! gets is a [`Reply`] to one of them, in any order, or an [`Event`]. A line ends with `\n` and has at most
 //! [`LINE_MAX`] octets towards a daemon; from the attached varpd [`TRUSTED_LINE_MAX`].
 
+mod change;
 mod error;
 mod info;
 mod line;
 mod message;
 mod session;
 
+pub use change::Change;
 pub use error::{ControlError, ErrorCode};
 pub use info::{
-    CounterInfo, DropCount, InstanceInfo, InstanceState, LinkClass, LinkCounters, LinkInfo, LinkState,
-    MacType, MuxInfo, OffloadInfo, OverlayInfo, PluginInfo, PropertyValue, Status, TargetDestination,
-    TargetInfo, TargetOrigin, TargetPage, TargetState, VnicInfo,
+    CounterInfo, DropCount, InstanceInfo, InstanceState, LinkClass, LinkCounters, LinkInfo, LinkPropertyInfo,
+    LinkState, MacType, MuxInfo, OffloadInfo, OverlayInfo, PluginInfo, PropertyValue, Status, StoredLink,
+    StoredWhat, TargetDestination, TargetInfo, TargetOrigin, TargetPage, TargetState, VnicInfo,
 };
 pub use line::{LineBuffer, LineTooLong};
 pub use message::{

@@ -97,12 +97,12 @@ impl<E: Engine> Driver<E> {
                     _ => Response::Warned(warnings),
                 })
             }
-            Request::DeleteOverlay { name } => self.delete_overlay(&name).map(Response::Link),
+            Request::DeleteOverlay { name, .. } => self.delete_overlay(&name).map(Response::Link),
             Request::CreateVnic { name, over, mac, vid, properties, temporary } => {
                 let request = vnic::NewVnic { name, over, mac, vid, properties, temporary };
                 self.create_vnic(request).map(Response::Link)
             }
-            Request::DeleteVnic { name } => self.delete_vnic(&name).map(|()| Response::Done),
+            Request::DeleteVnic { name, .. } => self.delete_vnic(&name).map(|()| Response::Done),
             Request::Links => Ok(Response::Links(self.show_links())),
             Request::Overlays => Ok(Response::Overlays(self.show_overlays())),
             Request::Muxes => Ok(Response::Muxes(self.engine.muxes())),
@@ -125,6 +125,13 @@ impl<E: Engine> Driver<E> {
             }
             Request::Answers { answers } => self.learn(caller, answers).map(|()| Response::Done),
             Request::Inject { link, frame } => self.inject(caller, link, &frame.0).map(|()| Response::Done),
+            Request::UpOverlays { .. }
+            | Request::RenameLink { .. }
+            | Request::SetLinkProperties { .. }
+            | Request::ResetLinkProperties { .. }
+            | Request::LinkProperties
+            | Request::StoredLinks
+            | Request::Watch { .. } => Err(ControlError::new(ErrorCode::Unsupported, "not yet")),
             Request::Plugins
             | Request::SetInstanceProperties { .. }
             | Request::CreateInstance { .. }

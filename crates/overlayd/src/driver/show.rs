@@ -61,6 +61,8 @@ impl<E: Engine> Driver<E> {
                 over: overlay.map(|overlay| overlay.record.name.clone()),
                 mac: record.mac,
                 mac_type: record.mac_type,
+                zone: None,
+                fault: vnic.fault.clone(),
                 vid: record.vid,
                 offloads: self.engine.device_offloads(record.over, record.id),
             }),

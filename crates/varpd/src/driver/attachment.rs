@@ -106,6 +106,8 @@ impl Attachment {
                 return Ok(Some(match event {
                     Event::OverlayDeleted(link) => Heard::OverlayDeleted(link),
                     Event::Lookups(questions) => Heard::Lookups(questions),
+                    // Those are for who has asked for them.
+                    Event::Change(_) => continue,
                 }));
             }
             let Some(line) = self.input.next_line().map_err(garbled)? else {

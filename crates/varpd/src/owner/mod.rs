@@ -146,6 +146,13 @@ impl Owner {
             | Request::DeleteOverlay { .. }
             | Request::CreateVnic { .. }
             | Request::DeleteVnic { .. }
+            | Request::UpOverlays { .. }
+            | Request::RenameLink { .. }
+            | Request::SetLinkProperties { .. }
+            | Request::ResetLinkProperties { .. }
+            | Request::LinkProperties
+            | Request::StoredLinks
+            | Request::Watch { .. }
             | Request::Links
             | Request::Overlays
             | Request::Muxes

@@ -296,7 +296,7 @@ fn vnic(name: &str, over: &str) -> Request {
 }
 
 fn delete_overlay(name: &str) -> Request {
-    Request::DeleteOverlay { name: name.parse().unwrap() }
+    Request::DeleteOverlay { name: name.parse().unwrap(), keep_stored: false }
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn an_overlay_lives_from_creation_to_deletion() {
     assert!(bench.driver.engine.is_started(link));
     let busy = bench.call(delete_overlay("demo0")).unwrap_err();
     assert_eq!((busy.code, busy.message), (ErrorCode::Busy, "link busy: VNICs over demo0: foo0".into()));
-    bench.call(Request::DeleteVnic { name: "foo0".parse().unwrap() }).unwrap();
+    bench.call(Request::DeleteVnic { name: "foo0".parse().unwrap(), keep_stored: false }).unwrap();
     assert!(!bench.driver.engine.is_started(link));
     bench.call(delete_overlay("demo0")).unwrap();
     assert_eq!(bench.driver.take_events(), [(VARPD, Event::OverlayDeleted(link))]);
@@ -338,8 +338,14 @@ fn what_is_taken_or_unknown_is_refused_by_name() {
     assert_eq!(bench.refusal(create("demo1", 23)), "vnetid 23 of vxlan is used by overlay demo0");
     assert_eq!(bench.refusal(vnic("foo1", "foo0")), "foo0 is not an overlay");
     assert_eq!(bench.refusal(vnic("foo1", "nowhere0")), "there is no overlay nowhere0");
-    assert_eq!(bench.refusal(Request::DeleteVnic { name: "demo0".parse().unwrap() }), "demo0 is not a VNIC");
-    assert_eq!(bench.refusal(Request::DeleteVnic { name: "x0".parse().unwrap() }), "there is no VNIC x0");
+    assert_eq!(
+        bench.refusal(Request::DeleteVnic { name: "demo0".parse().unwrap(), keep_stored: false }),
+        "demo0 is not a VNIC"
+    );
+    assert_eq!(
+        bench.refusal(Request::DeleteVnic { name: "x0".parse().unwrap(), keep_stored: false }),
+        "there is no VNIC x0"
+    );
     assert!(bench.refusal(vnic("abcdefghijklmno0", "demo0")).contains("15 at most"));
 }
 
@@ -547,7 +553,7 @@ fn a_vnic_outlives_its_overlays_bad_record() {
     assert!(bench.refusal(vnic("foo0", "demo0")).contains("foo0 exists already"));
     assert_eq!(bench.files(), ["demo0.bad", "foo0.json"]);
     fs::rename(path.with_extension("bad"), &path).unwrap();
-    bench.call(Request::DeleteVnic { name: "foo0".parse().unwrap() }).unwrap();
+    bench.call(Request::DeleteVnic { name: "foo0".parse().unwrap(), keep_stored: false }).unwrap();
     assert!(bench.links().is_empty());
 }
 

@@ -38,6 +38,7 @@ impl Bench {
         events
             .flat_map(|(_, event)| match event {
                 Event::Lookups(questions) => questions,
+                Event::Change(_) => vec![],
                 Event::OverlayDeleted(link) => panic!("{link} was deleted"),
             })
             .collect()

@@ -1,0 +1,77 @@
+use serde::{Deserialize, Serialize};
+
+use super::{LinkClass, LinkState, TargetInfo};
+use crate::types::{LinkName, MacAddr};
+
+/// Something that has happened on a host, for whoever watches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum Change {
+    /// A link is there.
+    LinkAdded {
+        /// Its name.
+        link: LinkName,
+        /// Its kind.
+        class: LinkClass,
+        /// Whether it can carry frames.
+        state: LinkState,
+    },
+    /// A link has gone.
+    LinkRemoved {
+        /// Its name.
+        link: LinkName,
+        /// Its kind.
+        class: LinkClass,
+    },
+    /// A link has another name.
+    LinkRenamed {
+        /// Its new name.
+        link: LinkName,
+        /// Its old one.
+        from: LinkName,
+    },
+    /// A link can carry frames, or can no longer.
+    LinkState {
+        /// The link.
+        link: LinkName,
+        /// Whether it can.
+        state: LinkState,
+    },
+    /// A property of a link has another value: a link property, or one of an overlay.
+    Property {
+        /// The link.
+        link: LinkName,
+        /// The property.
+        property: String,
+        /// Its value, where it has one.
+        value: Option<String>,
+    },
+    /// An overlay does not work, or not for the same reason as before.
+    Degraded {
+        /// The overlay.
+        link: LinkName,
+        /// Why, for people.
+        details: String,
+    },
+    /// An overlay works again.
+    Restored {
+        /// The overlay.
+        link: LinkName,
+    },
+    /// An entry of a target table is there or is another.
+    Target {
+        /// The overlay.
+        link: LinkName,
+        /// The entry.
+        target: TargetInfo,
+    },
+    /// An entry of a target table has gone.
+    TargetRemoved {
+        /// The overlay.
+        link: LinkName,
+        /// The address that it was for; none where one entry served all.
+        mac: Option<MacAddr>,
+    },
+    /// More has happened than this client has taken; look again at what there is.
+    Missed,
+}
