@@ -7,6 +7,7 @@ mod lifecycle;
 mod log;
 mod records;
 mod server;
+mod until_boot;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! What is stored of links: a file each, kept over boots or until the next one.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 
 use overlay_core::control::{BadRecord, Daemon, Loaded, Paths, RecordDir};
@@ -8,8 +9,13 @@ use overlay_core::protocol::{ControlError, ErrorCode, FixedTarget, MacType};
 use overlay_core::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId, VnetId};
 use serde::{Deserialize, Serialize};
 
+use crate::until_boot::{PropertyChange, UntilBoot};
+
 /// The file with the deleted overlays whose varpd instances may still exist: no link has this name.
 const DELETED: &str = "-deleted";
+
+/// The file that a run directory is known again by, until it is emptied by a boot.
+const BOOT: &str = "-boot";
 
 /// An overlay, as its creator described it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +32,8 @@ pub(crate) struct OverlayRecord {
     /// What `mtu=auto` came to when it was last known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) derived_mtu: Option<OverlayMtu>,
+    #[serde(default, skip_serializing_if = "UntilBoot::is_empty")]
+    pub(crate) until_boot: UntilBoot,
     pub(crate) activated: bool,
     #[serde(skip)]
     pub(crate) temporary: bool,
@@ -47,12 +55,54 @@ pub(crate) struct VnicRecord {
     pub(crate) mac: MacAddr,
     pub(crate) mac_type: MacType,
     pub(crate) vid: Option<VlanId>,
-    pub(crate) mtu: OverlayMtu,
+    /// Its link properties, those that were given.
+    #[serde(default)]
+    pub(crate) properties: Vec<Assignment>,
+    #[serde(default, skip_serializing_if = "UntilBoot::is_empty")]
+    pub(crate) until_boot: UntilBoot,
+    /// Its MTU, given or the overlay's: of records from before link properties were stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mtu: Option<OverlayMtu>,
     /// Whether its deletion has begun; the next start finishes it.
     #[serde(default)]
     pub(crate) deleting: bool,
     #[serde(skip)]
     pub(crate) temporary: bool,
+}
+
+impl OverlayRecord {
+    /// Its properties as they are now.
+    pub(crate) fn properties_now(&self) -> Vec<Assignment> {
+        self.until_boot.over(&self.properties)
+    }
+
+    /// The record after changes of properties, which last as long as the link at the most.
+    #[must_use]
+    pub(crate) fn changed(&self, changes: &[PropertyChange], temporary: bool) -> Self {
+        let mut record = self.clone();
+        record.until_boot.change(&mut record.properties, changes, temporary && !self.temporary);
+        record
+    }
+}
+
+impl VnicRecord {
+    /// The same without link properties.
+    pub(crate) fn bare(&self) -> Self {
+        Self { properties: Vec::new(), until_boot: UntilBoot::default(), ..self.clone() }
+    }
+
+    /// Its link properties as they are now.
+    pub(crate) fn properties_now(&self) -> Vec<Assignment> {
+        self.until_boot.over(&self.properties)
+    }
+
+    /// The record after changes of properties, which last as long as the link at the most.
+    #[must_use]
+    pub(crate) fn changed(&self, changes: &[PropertyChange], temporary: bool) -> Self {
+        let mut record = self.clone();
+        record.until_boot.change(&mut record.properties, changes, temporary && !self.temporary);
+        record
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +111,7 @@ enum Stored {
     Overlay(OverlayRecord),
     Vnic(VnicRecord),
     Deleted { links: Vec<LinkId> },
+    Boot { mark: u64 },
 }
 
 /// All that could be read.
@@ -69,6 +120,8 @@ pub(crate) struct Restored {
     pub(crate) overlays: Vec<OverlayRecord>,
     pub(crate) vnics: Vec<VnicRecord>,
     pub(crate) deleted: Vec<LinkId>,
+    /// What this boot is known by, when overlayd has run since.
+    boot: Option<u64>,
     /// What could not be read.
     pub(crate) bad: Vec<BadRecord>,
     /// What could not be read at an earlier start, and may have been mended under its own name since.
@@ -80,6 +133,8 @@ pub(crate) struct Restored {
 pub(crate) struct Records {
     kept: RecordDir,
     temporary: RecordDir,
+    /// What this boot is known by.
+    boot: u64,
 }
 
 impl Records {
@@ -95,18 +150,30 @@ impl Records {
             }
             Ok::<_, io::Error>(dir)
         };
-        Ok(Self { kept: open(false)?, temporary: open(true)? })
+        Ok(Self { kept: open(false)?, temporary: open(true)?, boot: 0 })
     }
 
-    /// Everything stored. What cannot be read is set aside, and the rest is not touched by it.
-    pub(crate) fn load(&self) -> Restored {
+    /// Everything stored. What cannot be read is set aside, and the rest is not touched by it. What held until the next
+    /// boot has ended when this is the next one.
+    pub(crate) fn load(&mut self) -> Restored {
         let mut restored = Restored::default();
         for (dir, temporary) in [(&self.kept, false), (&self.temporary, true)] {
             if let Err(error) = restored.load(dir, temporary) {
                 tracing::error!("cannot read stored links: {error}");
             }
         }
+        self.boot = restored.boot.unwrap_or_else(|| self.mark_boot());
+        restored.end_other_boots(self.boot);
         restored
+    }
+
+    /// Draws a mark for this boot and leaves it in the run directory.
+    fn mark_boot(&self) -> u64 {
+        let mark = RandomState::new().hash_one(BOOT);
+        if let Err(error) = self.temporary.save(BOOT, &Stored::Boot { mark }) {
+            tracing::warn!("what is set until the next boot will end with this run: {error}");
+        }
+        mark
     }
 
     /// Puts out of sight what was set aside of a link, and keeps it for whoever entered it.
@@ -124,14 +191,16 @@ impl Records {
     }
 
     pub(crate) fn save_overlay(&self, record: &OverlayRecord) -> Result<(), ControlError> {
-        let stored = Stored::Overlay(record.clone());
+        let until_boot = UntilBoot { boot: self.boot, ..record.until_boot.clone() };
+        let stored = Stored::Overlay(OverlayRecord { until_boot, ..record.clone() });
         self.dir(record.temporary)
             .save(record.name.as_str(), &stored)
             .map_err(|error| not_stored(&record.name, &error))
     }
 
     pub(crate) fn save_vnic(&self, record: &VnicRecord) -> Result<(), ControlError> {
-        let stored = Stored::Vnic(record.clone());
+        let until_boot = UntilBoot { boot: self.boot, ..record.until_boot.clone() };
+        let stored = Stored::Vnic(VnicRecord { until_boot, ..record.clone() });
         self.dir(record.temporary)
             .save(record.name.as_str(), &stored)
             .map_err(|error| not_stored(&record.name, &error))
@@ -165,6 +234,7 @@ impl Stored {
             Self::Overlay(record) => record.name.as_str(),
             Self::Vnic(record) => record.name.as_str(),
             Self::Deleted { .. } => DELETED,
+            Self::Boot { .. } => BOOT,
         }
     }
 }
@@ -190,7 +260,15 @@ impl Restored {
             Stored::Overlay(record) => self.overlays.push(OverlayRecord { temporary, ..record }),
             Stored::Vnic(record) => self.vnics.push(VnicRecord { temporary, ..record }),
             Stored::Deleted { links } => self.deleted = links,
+            // Only the run directory is emptied by a boot.
+            Stored::Boot { mark } => self.boot = Some(mark).filter(|_| temporary),
         }
+    }
+
+    fn end_other_boots(&mut self, boot: u64) {
+        let overlays = self.overlays.iter_mut().map(|record| &mut record.until_boot);
+        let all = overlays.chain(self.vnics.iter_mut().map(|record| &mut record.until_boot));
+        all.filter(|until| until.boot != boot).for_each(|until| *until = UntilBoot::default());
     }
 }
 

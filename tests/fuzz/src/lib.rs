@@ -11,6 +11,9 @@ mod frame;
 mod records;
 mod stored;
 mod stream;
+#[path = "../../../crates/overlayd/src/until_boot.rs"]
+#[expect(dead_code, reason = "overlayd is a program, and only reading its records concerns us here")]
+mod until_boot;
 
 use overlay_core::datapath::Remedy;
 use overlay_core::lookup::{Octets, Verdict};

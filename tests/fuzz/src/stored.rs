@@ -43,7 +43,7 @@ pub fn records(octets: &[u8]) {
 }
 
 fn overlayd(scratch: &Scratch, octets: &[u8]) {
-    let records = Records::open(&scratch.0).expect("a directory of the test's own");
+    let mut records = Records::open(&scratch.0).expect("a directory of the test's own");
     let path = scratch.put(Daemon::Overlayd, "demo0.json", octets);
     let first = records.load();
     kept(&path, octets, first.bad.len());

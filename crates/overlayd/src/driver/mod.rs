@@ -1,6 +1,8 @@
 //! The driver's state, and what requests do to it.
 
+mod link_properties;
 mod overlay;
+mod properties;
 mod restore;
 mod show;
 mod targets;
@@ -45,6 +47,7 @@ pub(crate) struct Driver<E> {
     events: Vec<(ConnectionId, Event)>,
 }
 
+#[derive(Clone)]
 struct Overlay {
     record: OverlayRecord,
     stage: Stage,
@@ -63,8 +66,17 @@ struct Overlay {
 
 struct Vnic {
     record: VnicRecord,
+    /// Its link properties now.
+    properties: Properties,
     /// Why it has no device.
     fault: Option<String>,
+}
+
+/// A link that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Overlay(LinkId),
+    Vnic(LinkId),
 }
 
 /// A link whose record has been set aside.
@@ -125,11 +137,15 @@ impl<E: Engine> Driver<E> {
             }
             Request::Answers { answers } => self.learn(caller, answers).map(|()| Response::Done),
             Request::Inject { link, frame } => self.inject(caller, link, &frame.0).map(|()| Response::Done),
+            Request::SetLinkProperties { name, properties, temporary } => {
+                self.set_link_properties(&name, properties, temporary).map(|()| Response::Done)
+            }
+            Request::ResetLinkProperties { name, properties, temporary } => {
+                self.reset_link_properties(&name, properties, temporary).map(|()| Response::Done)
+            }
+            Request::LinkProperties => Ok(Response::LinkProperties(self.link_properties())),
             Request::UpOverlays { .. }
             | Request::RenameLink { .. }
-            | Request::SetLinkProperties { .. }
-            | Request::ResetLinkProperties { .. }
-            | Request::LinkProperties
             | Request::StoredLinks
             | Request::Watch { .. } => Err(ControlError::new(ErrorCode::Unsupported, "not yet")),
             Request::Plugins
@@ -179,6 +195,17 @@ impl<E: Engine> Driver<E> {
             }
             None => Err(ControlError::not_found(format!("there is no overlay {name}"))),
         }
+    }
+
+    fn link_named(&self, name: &LinkName) -> Result<Link, ControlError> {
+        if let Some(id) = self.vnic_named(name) {
+            return Ok(Link::Vnic(id));
+        }
+        let found = self.overlay_named(name).map(Link::Overlay);
+        found.map_err(|error| match error.code {
+            ErrorCode::NotFound => ControlError::not_found(format!("there is no link {name}")),
+            _ => error,
+        })
     }
 
     fn vnic_named(&self, name: &LinkName) -> Option<LinkId> {

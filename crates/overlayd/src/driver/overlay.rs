@@ -5,7 +5,7 @@ use overlay_core::encap::{self, Encap};
 use overlay_core::engine::{Engine, OverlaySpec};
 use overlay_core::lookup::{Sources, TargetMode, Timing};
 use overlay_core::property::{
-    Assignment, OVERLAY_PROPERTIES, Properties, PropertyError, TARGET_AGEING, TARGET_MAXIMUM,
+    Assignment, MTU, OVERLAY_PROPERTIES, Properties, PropertyError, TARGET_AGEING, TARGET_MAXIMUM,
     TARGET_NEGATIVE, TARGET_TIMEOUT,
 };
 use overlay_core::protocol::{ControlError, ErrorCode, Event, FixedTarget};
@@ -15,9 +15,7 @@ use overlay_core::wire::ETHERNET_HEADER;
 use super::{Driver, Overlay};
 use crate::lifecycle::{Refusal, Stage, Step};
 use crate::records::OverlayRecord;
-
-/// Generic properties that can change while the overlay runs.
-const LIVE: [&str; 4] = [TARGET_AGEING, TARGET_MAXIMUM, TARGET_NEGATIVE, TARGET_TIMEOUT];
+use crate::until_boot::UntilBoot;
 
 /// What a client wants.
 pub(super) struct NewOverlay {
@@ -35,7 +33,7 @@ impl Overlay {
     /// # Errors
     /// What of the record cannot stand.
     pub(super) fn new(
-        mut record: OverlayRecord,
+        record: OverlayRecord,
         underlay: impl FnOnce(SocketAddr) -> Option<UnderlayMtu>,
     ) -> Result<Self, ControlError> {
         let encap = encap::by_name(&record.encap).ok_or_else(|| unknown_encap(&record.encap))?;
@@ -46,19 +44,46 @@ impl Overlay {
         let listen = encap.listen(&properties).ok_or_else(|| {
             ControlError::invalid(format!("encapsulation {} has no address to listen on", record.encap))
         })?;
-        let mtu = match properties.uint("mtu") {
+        let stage = Stage::restored(record.activated);
+        let (association, claimed, degraded, fault) = (None, None, None, None);
+        let mtu = OverlayMtu::default();
+        let mut overlay = Self {
+            record,
+            stage,
+            encap,
+            properties,
+            listen,
+            mtu,
+            association,
+            claimed,
+            degraded,
+            underlay: fault,
+        };
+        overlay.settle_properties(underlay)?;
+        Ok(overlay)
+    }
+
+    /// Takes its properties from its record, and its MTU from them.
+    ///
+    /// # Errors
+    /// Which one is not legal, now or after the next boot.
+    pub(super) fn settle_properties(
+        &mut self,
+        underlay: impl FnOnce(SocketAddr) -> Option<UnderlayMtu>,
+    ) -> Result<(), PropertyError> {
+        self.properties = Self::check(&self.record, self.encap)?;
+        self.mtu = match self.properties.uint(MTU) {
             Some(octets) => OverlayMtu::nearest(usize::try_from(octets).unwrap_or(usize::MAX)),
             // `auto`: now, or as it was last known, when the host does not have the address now.
             None => {
+                let (listen, encap) = (self.listen, self.encap);
                 let now =
                     underlay(listen).map(|mtu| OverlayMtu::nearest(inside(mtu, listen.is_ipv6(), encap)));
-                record.derived_mtu = now.or(record.derived_mtu);
-                record.derived_mtu.unwrap_or_default()
+                self.record.derived_mtu = now.or(self.record.derived_mtu);
+                self.record.derived_mtu.unwrap_or_default()
             }
         };
-        let stage = Stage::restored(record.activated);
-        let (association, claimed, degraded, underlay) = (None, None, None, None);
-        Ok(Self { record, stage, encap, properties, listen, mtu, association, claimed, degraded, underlay })
+        Ok(())
     }
 
     /// What is wrong with its MTU on an underlay that takes such packets; nothing where they fit.
@@ -74,18 +99,14 @@ impl Overlay {
         })
     }
 
-    /// The properties of a record, all of them legal.
+    /// The properties of a record now.
     ///
     /// # Errors
-    /// Which one is not.
-    pub(super) fn check(record: &OverlayRecord, encap: &dyn Encap) -> Result<Properties, PropertyError> {
+    /// Which one is not legal, now or after the next boot.
+    fn check(record: &OverlayRecord, encap: &dyn Encap) -> Result<Properties, PropertyError> {
         let table: Vec<_> = OVERLAY_PROPERTIES.iter().chain(encap.properties()).cloned().collect();
-        Properties::check(&table, &record.properties)
-    }
-
-    /// Whether a property can change while the overlay runs.
-    pub(super) fn is_live(&self, property: &str) -> bool {
-        LIVE.contains(&property) || self.encap.is_live(property)
+        Properties::check(&table, &record.properties)?;
+        Properties::check(&table, &record.properties_now())
     }
 
     /// How its destinations are found, once varpd has said so.
@@ -167,6 +188,7 @@ impl<E: Engine> Driver<E> {
             properties,
             targets: vec![],
             derived_mtu: None,
+            until_boot: UntilBoot::default(),
             activated: false,
             temporary,
         };

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use overlay_core::control::BadRecord;
 use overlay_core::engine::{Engine, Existing};
+use overlay_core::property::{Assignment, MTU};
 use overlay_core::protocol::ControlError;
 use overlay_core::types::{LinkId, LinkName};
 
@@ -10,7 +11,7 @@ use crate::records::{OverlayRecord, Records, VnicRecord};
 
 impl<E: Engine> Driver<E> {
     /// A driver with all that is stored. What fails is logged and shown, and does not stop the rest.
-    pub(crate) fn restore(engine: E, records: Records) -> Self {
+    pub(crate) fn restore(engine: E, mut records: Records) -> Self {
         let stored = records.load();
         let (overlays, vnics, broken) = Default::default();
         let deleted = stored.deleted;
@@ -73,7 +74,7 @@ impl<E: Engine> Driver<E> {
 
     /// A VNIC whose overlay is broken stays as it is, without anybody at its device, until that is mended or it is
     /// deleted.
-    fn restore_vnic(&mut self, record: VnicRecord) {
+    fn restore_vnic(&mut self, mut record: VnicRecord) {
         let id = record.id;
         if let Err(error) = self.check_single(id, &record.name) {
             let bad = self.records.set_aside(&record.name, record.temporary, error.message);
@@ -82,20 +83,41 @@ impl<E: Engine> Driver<E> {
         if record.deleting {
             return self.finish_deletion(record);
         }
-        self.vnics.insert(id, Vnic { record, fault: None });
-        self.try_device(id);
+        self.take_over_mtu(&mut record);
+        let (name, temporary) = (record.name.clone(), record.temporary);
+        match Vnic::new(record) {
+            Ok(vnic) => {
+                self.vnics.insert(id, vnic);
+                self.try_device(id);
+            }
+            Err(error) => {
+                let bad = self.records.set_aside(&name, temporary, error.to_string());
+                self.note_broken(bad);
+            }
+        }
+    }
+
+    /// Records had the MTU by itself once, whether somebody had given it or not: one that is not the overlay's was given.
+    fn take_over_mtu(&self, record: &mut VnicRecord) {
+        let Some(overlay) = self.overlays.get(&record.over) else { return };
+        let Some(mtu) = record.mtu.take() else { return };
+        if mtu != overlay.mtu && !record.properties.iter().any(|one| one.name == MTU) {
+            record.properties.push(Assignment::new(MTU, mtu.to_string()));
+        }
+        if let Err(error) = self.records.save_vnic(record) {
+            tracing::warn!("{}: its MTU is not stored as a link property: {error}", record.name);
+        }
     }
 
     /// Takes over or makes the device of a VNIC, and notes why it cannot.
     pub(super) fn try_device(&mut self, id: LinkId) {
         let Some(vnic) = self.vnics.get(&id) else { return };
-        let (name, over, mut spec) = (vnic.record.name.clone(), vnic.record.over, vnic.record.spec());
-        let overlay = self.overlays.get(&over);
-        // An MTU that is derived may have become smaller.
-        spec.mtu = overlay.map_or(spec.mtu, |overlay| spec.mtu.min(overlay.mtu));
-        let outcome = match overlay.is_some() {
-            true => self.engine.add_device(over, &spec, Existing::Adopt).map_err(|error| error.to_string()),
-            false => Err("its overlay is not there".to_owned()),
+        let (name, over) = (vnic.record.name.clone(), vnic.record.over);
+        let outcome = match self.overlays.get(&over).map(|overlay| vnic.spec(overlay.mtu)) {
+            Some(spec) => {
+                self.engine.add_device(over, &spec, Existing::Adopt).map_err(|error| error.to_string())
+            }
+            None => Err("its overlay is not there".to_owned()),
         };
         let fault = outcome.err();
         let Some(vnic) = self.vnics.get_mut(&id) else { return };
@@ -108,9 +130,9 @@ impl<E: Engine> Driver<E> {
     fn finish_deletion(&mut self, record: VnicRecord) {
         let (id, over, name, temporary) = (record.id, record.over, record.name.clone(), record.temporary);
         tracing::info!("VNIC {name} was being deleted");
-        if self.overlays.contains_key(&over) {
+        if let (Some(overlay), Ok(vnic)) = (self.overlays.get(&over), Vnic::new(record.bare())) {
             // Taken over, so that it can be ended.
-            let ended = self.engine.add_device(over, &record.spec(), Existing::Adopt);
+            let ended = self.engine.add_device(over, &vnic.spec(overlay.mtu), Existing::Adopt);
             let ended = ended.and_then(|()| self.engine.remove_device(over, id));
             if let Err(error) = ended {
                 tracing::error!("VNIC {name} cannot be deleted: {error}");

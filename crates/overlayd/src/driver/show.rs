@@ -47,14 +47,13 @@ impl<E: Engine> Driver<E> {
     fn vnic_link(&self, vnic: &Vnic) -> LinkInfo {
         let record = &vnic.record;
         let overlay = self.overlays.get(&record.over);
-        let present = self.engine.has_device(record.over, record.id);
-        let state = overlay.filter(|_| present).map_or(LinkState::Down, |overlay| self.state(overlay));
+        let mtu = overlay.map(|overlay| vnic.mtu(overlay.mtu)).or(vnic.own_mtu()).unwrap_or_default();
         LinkInfo {
             id: record.id,
             name: record.name.clone(),
             class: LinkClass::Vnic,
-            mtu: overlay.map_or(record.mtu, |overlay| record.mtu.min(overlay.mtu)).octets(),
-            state,
+            mtu: mtu.octets(),
+            state: self.vnic_state(vnic),
             temporary: record.temporary,
             counters: self.engine.device_counters(record.over, record.id),
             vnic: Some(VnicInfo {
@@ -69,7 +68,14 @@ impl<E: Engine> Driver<E> {
         }
     }
 
-    fn state(&self, overlay: &Overlay) -> LinkState {
+    pub(super) fn vnic_state(&self, vnic: &Vnic) -> LinkState {
+        let record = &vnic.record;
+        let present = self.engine.has_device(record.over, record.id);
+        let overlay = self.overlays.get(&record.over).filter(|_| present);
+        overlay.map_or(LinkState::Down, |overlay| self.state(overlay))
+    }
+
+    pub(super) fn state(&self, overlay: &Overlay) -> LinkState {
         match overlay.stage {
             Stage::Created | Stage::Associated => LinkState::Unknown,
             Stage::Active | Stage::Waiting if self.underlay_problem(overlay).is_some() => LinkState::Down,

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use overlay_core::engine::Engine;
 use overlay_core::lookup::{Answer, Ends, Question, TargetMode};
-use overlay_core::property::Assignment;
 use overlay_core::protocol::{
     ControlError, ErrorCode, Event, FixedTarget, TargetDestination, TargetInfo, TargetOrigin, TargetPage,
     TargetState,
@@ -115,30 +114,6 @@ impl<E: Engine> Driver<E> {
             }
             Some(TargetMode::Dynamic) | None => Ok(id),
         }
-    }
-
-    /// Changes properties of an overlay that can change while it runs.
-    pub(super) fn set_properties(
-        &mut self,
-        name: &LinkName,
-        wanted: Vec<Assignment>,
-    ) -> Result<(), ControlError> {
-        let id = self.overlay_named(name)?;
-        let Some(overlay) = self.overlays.get_mut(&id) else { return Ok(()) };
-        if let Some(fixed) = wanted.iter().find(|one| !overlay.is_live(&one.name)) {
-            let problem = format!("property '{}' does not change while the overlay is there", fixed.name);
-            let hint = "delete the overlay and create it again; its VNICs have to go first";
-            return Err(ControlError::new(ErrorCode::Unsupported, problem).with_hint(hint));
-        }
-        let mut record = overlay.record.clone();
-        record.properties.retain(|old| !wanted.iter().any(|new| new.name == old.name));
-        record.properties.extend(wanted);
-        let properties = Overlay::check(&record, overlay.encap)?;
-        self.records.save_overlay(&record)?;
-        (overlay.record, overlay.properties) = (record, properties);
-        let spec = overlay.spec();
-        self.engine.set_overlay(id, &spec);
-        Ok(())
     }
 
     /// A page of an overlay's target table.

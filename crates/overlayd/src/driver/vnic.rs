@@ -1,15 +1,15 @@
 use std::hash::{BuildHasher, RandomState};
 
-use overlay_core::datapath::PortPolicy;
 use overlay_core::device::TapError;
-use overlay_core::engine::{DeviceSpec, Engine, Existing};
-use overlay_core::property::{Assignment, Properties, VNIC_LINK_PROPERTIES};
+use overlay_core::engine::{Engine, Existing};
+use overlay_core::property::Assignment;
 use overlay_core::protocol::{ControlError, ErrorCode, MacChoice, MacType};
 use overlay_core::socket::BindError;
-use overlay_core::types::{LinkId, LinkName, MacAddr, OverlayMtu, VlanId};
+use overlay_core::types::{LinkId, LinkName, MacAddr, VlanId};
 
 use super::{Driver, Vnic};
 use crate::records::VnicRecord;
+use crate::until_boot::UntilBoot;
 
 /// What a client wants.
 pub(super) struct NewVnic {
@@ -21,38 +21,25 @@ pub(super) struct NewVnic {
     pub(super) temporary: bool,
 }
 
-impl VnicRecord {
-    /// What it is to the engine.
-    pub(super) fn spec(&self) -> DeviceSpec {
-        DeviceSpec {
-            link: self.id,
-            name: self.name.clone(),
-            mac: self.mac,
-            vid: self.vid,
-            mtu: self.mtu,
-            policy: PortPolicy::default(),
-        }
-    }
-}
-
 impl<E: Engine> Driver<E> {
     pub(super) fn create_vnic(&mut self, wanted: NewVnic) -> Result<LinkId, ControlError> {
-        let record = self.plan(wanted)?;
+        let vnic = self.plan(wanted)?;
+        let record = &vnic.record;
         let (id, over) = (record.id, record.over);
-        self.records.save_vnic(&record)?;
-        if let Err(error) = self.raise(&record) {
+        self.records.save_vnic(record)?;
+        if let Err(error) = self.raise(&vnic) {
             self.settle(over);
             // The device is what counts; a record without one is made good at the next start.
             let _ = self.records.remove(&record.name, record.temporary);
             return Err(error);
         }
         tracing::info!("VNIC {} is made, address {}", record.name, record.mac);
-        self.vnics.insert(id, Vnic { record, fault: None });
+        self.vnics.insert(id, vnic);
         Ok(id)
     }
 
     /// Checks everything before anything is made.
-    fn plan(&self, wanted: NewVnic) -> Result<VnicRecord, ControlError> {
+    fn plan(&self, wanted: NewVnic) -> Result<Vnic, ControlError> {
         let name = wanted.name.for_device().map_err(ControlError::invalid)?;
         self.check_free(&name)?;
         let over = self.overlay_named(&wanted.over)?;
@@ -72,19 +59,30 @@ impl<E: Engine> Driver<E> {
             );
         }
         let (mac, mac_type) = self.choose_mac(over, wanted.mac)?;
-        let mtu = vnic_mtu(&wanted.properties, overlay.mtu)?;
-        let (id, vid, temporary) = (self.fresh_id(), wanted.vid, wanted.temporary);
-        Ok(VnicRecord { id, name, over, mac, mac_type, vid, mtu, deleting: false, temporary })
+        let vnic = Vnic::new(VnicRecord {
+            id: self.fresh_id(),
+            name,
+            over,
+            mac,
+            mac_type,
+            vid: wanted.vid,
+            properties: wanted.properties,
+            until_boot: UntilBoot::default(),
+            mtu: None,
+            deleting: false,
+            temporary: wanted.temporary,
+        })?;
+        self.check_properties(&vnic)?;
+        Ok(vnic)
     }
 
     fn choose_mac(&self, over: LinkId, choice: MacChoice) -> Result<(MacAddr, MacType), ControlError> {
-        let owner = |mac| self.vnics_over(over).find(|vnic| vnic.record.mac == mac);
+        let owner = |mac| self.address_owner(over, mac, None);
         match choice {
             MacChoice::Fixed(mac) => {
                 let mac = mac.unicast().map_err(ControlError::invalid)?;
                 let Some(owner) = owner(mac) else { return Ok((mac, MacType::Fixed)) };
-                let problem =
-                    format!("MAC address {mac} is used by VNIC {} on this overlay", owner.record.name);
+                let problem = format!("MAC address {mac} is used by VNIC {owner} on this overlay");
                 Err(ControlError::new(ErrorCode::Exists, problem))
             }
             MacChoice::Random { prefix } => {
@@ -101,14 +99,13 @@ impl<E: Engine> Driver<E> {
     }
 
     /// Opens the underlay, with the first VNIC, and makes the device.
-    fn raise(&mut self, record: &VnicRecord) -> Result<(), ControlError> {
-        self.engine.start(record.over).map_err(|error| bind_failure(&error))?;
-        self.engine
-            .add_device(record.over, &record.spec(), Existing::Refuse)
-            .map_err(|error| device_failure(&error))?;
-        if let Some(overlay) = self.overlays.get_mut(&record.over) {
-            overlay.underlay = None;
-        }
+    fn raise(&mut self, vnic: &Vnic) -> Result<(), ControlError> {
+        let over = vnic.record.over;
+        let Some(overlay) = self.overlays.get_mut(&over) else { return Ok(()) };
+        self.engine.start(over).map_err(|error| bind_failure(&error))?;
+        let spec = vnic.spec(overlay.mtu);
+        self.engine.add_device(over, &spec, Existing::Refuse).map_err(|error| device_failure(&error))?;
+        overlay.underlay = None;
         Ok(())
     }
 
@@ -151,17 +148,6 @@ impl<E: Engine> Driver<E> {
     }
 }
 
-fn vnic_mtu(given: &[Assignment], overlay: OverlayMtu) -> Result<OverlayMtu, ControlError> {
-    let properties = Properties::check(VNIC_LINK_PROPERTIES, given)?;
-    let Some(octets) = properties.uint("mtu") else { return Ok(overlay) };
-    let mtu = u16::try_from(octets).map_err(ControlError::invalid)?;
-    let mtu = OverlayMtu::new(mtu).map_err(ControlError::invalid)?;
-    if mtu > overlay {
-        return Err(ControlError::invalid(format!("mtu {mtu} is above the overlay's, {overlay}")));
-    }
-    Ok(mtu)
-}
-
 pub(super) fn bind_failure(error: &BindError) -> ControlError {
     let failure = ControlError::new(
         ErrorCode::Failed,
@@ -179,7 +165,7 @@ pub(super) fn bind_failure(error: &BindError) -> ControlError {
     }
 }
 
-fn device_failure(error: &TapError) -> ControlError {
+pub(super) fn device_failure(error: &TapError) -> ControlError {
     let code = match error {
         TapError::NameTaken(_) => ErrorCode::Exists,
         TapError::Held(_) => ErrorCode::Busy,

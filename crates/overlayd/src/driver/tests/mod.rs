@@ -1,10 +1,11 @@
 //! The driver over an engine that only takes notes.
 
+mod link_properties;
 mod mtu;
 mod targets;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -30,9 +31,11 @@ const VARPD: ConnectionId = ConnectionId(2);
 #[derive(Default)]
 struct Notes {
     overlays: BTreeMap<LinkId, bool>,
-    devices: BTreeSet<LinkName>,
+    devices: BTreeMap<LinkId, DeviceSpec>,
     refuse_start: bool,
     refuse_device: bool,
+    /// The device that is not changed.
+    refuse_change: Option<LinkName>,
     /// The last timing that an overlay was given.
     timing: Option<Timing>,
     sources: Option<Sources>,
@@ -41,8 +44,8 @@ struct Notes {
     underlay: Option<u32>,
     /// How often it was asked for.
     underlay_asked: Cell<usize>,
-    /// The MTU of the device that was made last.
-    device_mtu: Option<OverlayMtu>,
+    /// What the overlay's frames may have, and what its devices may, in the order in which they were told.
+    mtus: Vec<(LinkId, u16)>,
     fixed: BTreeMap<MacAddr, Option<Ends>>,
     learned: Vec<Answer>,
     injected: Vec<Vec<u8>>,
@@ -56,6 +59,7 @@ impl Engine for Notes {
         self.timing = Some(spec.timing);
         self.sources.clone_from(&spec.settings.sources);
         self.outer = Some(spec.settings.outer);
+        self.mtus.push((link, spec.settings.mtu.octets()));
         self.overlays.entry(link).or_default();
     }
 
@@ -96,23 +100,26 @@ impl Engine for Notes {
         if self.refuse_device {
             return Err(TapError::NameTaken(spec.name.clone()));
         }
-        self.devices.insert(spec.name.clone());
-        self.device_mtu = Some(spec.mtu);
+        self.devices.insert(spec.link, spec.clone());
         Ok(())
     }
 
     fn change_device(&mut self, _over: LinkId, spec: &DeviceSpec) -> Result<(), TapError> {
-        self.device_mtu = Some(spec.mtu);
+        if self.refuse_change.as_ref() == Some(&spec.name) {
+            return Err(TapError::Held(spec.name.clone()));
+        }
+        self.mtus.push((spec.link, spec.mtu.octets()));
+        self.devices.insert(spec.link, spec.clone());
         Ok(())
     }
 
-    fn remove_device(&mut self, _over: LinkId, _link: LinkId) -> Result<(), TapError> {
-        self.devices.pop_first();
+    fn remove_device(&mut self, _over: LinkId, link: LinkId) -> Result<(), TapError> {
+        self.devices.remove(&link);
         Ok(())
     }
 
-    fn has_device(&self, _over: LinkId, _link: LinkId) -> bool {
-        !self.devices.is_empty()
+    fn has_device(&self, _over: LinkId, link: LinkId) -> bool {
+        self.devices.contains_key(&link)
     }
 
     fn overlay_counters(&self, _link: LinkId) -> (CounterInfo, LinkCounters) {
@@ -194,6 +201,12 @@ impl Bench {
         self.restarted_on(None);
     }
 
+    /// The same host after a boot: nothing is in the run directory.
+    fn booted(&mut self) {
+        fs::remove_dir_all(&self.paths.run).unwrap();
+        self.restarted();
+    }
+
     /// On an underlay that takes so much.
     fn restarted_on(&mut self, underlay: Option<u32>) {
         let engine = Notes { underlay, ..Notes::default() };
@@ -245,6 +258,12 @@ impl Bench {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A device, as the engine was told of it last.
+    fn device(&self, name: &str) -> DeviceSpec {
+        let mut devices = self.driver.engine.devices.values();
+        devices.find(|device| device.name.as_str() == name).cloned().unwrap()
     }
 
     fn files(&self) -> Vec<String> {

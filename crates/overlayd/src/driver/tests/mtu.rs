@@ -56,7 +56,7 @@ fn an_mtu_is_derived_from_the_underlay_within_its_bounds() {
         overlay(&mut bench, listen, "auto", Some(underlay));
         assert_eq!(shown(&mut bench, "mtu"), format!("{expected} (auto)"));
         bench.call(vnic("foo0", "demo0")).unwrap();
-        assert_eq!(bench.driver.engine.device_mtu, OverlayMtu::new(expected).ok());
+        assert_eq!(bench.device("foo0").mtu.octets(), expected);
     }
 }
 

@@ -1,0 +1,81 @@
+//! Changing the properties of an overlay while it runs.
+
+use overlay_core::engine::Engine;
+use overlay_core::property::{
+    Assignment, MTU, TARGET_AGEING, TARGET_MAXIMUM, TARGET_NEGATIVE, TARGET_TIMEOUT,
+};
+use overlay_core::protocol::{ControlError, ErrorCode};
+use overlay_core::types::{LinkId, LinkName, OverlayMtu};
+
+use super::vnic::device_failure;
+use super::{Driver, Overlay};
+use crate::until_boot::PropertyChange;
+
+/// Generic properties that can change while the overlay runs.
+const LIVE: [&str; 5] = [MTU, TARGET_AGEING, TARGET_MAXIMUM, TARGET_NEGATIVE, TARGET_TIMEOUT];
+
+impl Overlay {
+    /// Whether a property can change while the overlay runs.
+    fn is_live(&self, property: &str) -> bool {
+        LIVE.contains(&property) || self.encap.is_live(property)
+    }
+}
+
+impl<E: Engine> Driver<E> {
+    pub(super) fn set_properties(
+        &mut self,
+        name: &LinkName,
+        wanted: Vec<Assignment>,
+    ) -> Result<(), ControlError> {
+        let id = self.overlay_named(name)?;
+        self.change_overlay(id, &PropertyChange::to(wanted), false)
+    }
+
+    /// Changes properties of an overlay, all of them or none.
+    pub(super) fn change_overlay(
+        &mut self,
+        id: LinkId,
+        changes: &[PropertyChange],
+        temporary: bool,
+    ) -> Result<(), ControlError> {
+        let Some(overlay) = self.overlays.get(&id) else { return Ok(()) };
+        if let Some(fixed) = changes.iter().find(|one| !overlay.is_live(&one.name)) {
+            let problem = format!("property '{}' does not change while the overlay is there", fixed.name);
+            let hint = "delete the overlay and create it again; its VNICs have to go first";
+            return Err(ControlError::new(ErrorCode::Unsupported, problem).with_hint(hint));
+        }
+        let mut after = overlay.clone();
+        after.record = overlay.record.changed(changes, temporary);
+        after.settle_properties(|listen| self.engine.underlay_mtu(listen))?;
+        if after.mtu < overlay.mtu {
+            self.check_vnics_mtu(id, after.mtu)?;
+        }
+        self.records.save_overlay(&after.record)?;
+        let Some(before) = self.overlays.insert(id, after) else { return Ok(()) };
+        self.show_change(id, before.mtu).inspect_err(|_| {
+            let now = self.overlays.insert(id, before.clone()).map_or(before.mtu, |after| after.mtu);
+            let _ = self.show_change(id, now);
+            // As far as that can be stored; else the next start tries what the system has refused now.
+            let _ = self.records.save_overlay(&before.record);
+        })
+    }
+
+    /// Shows the engine an overlay whose MTU was another before. Nobody may send what is not carried: devices grow last, and
+    /// shrink first.
+    fn show_change(&mut self, id: LinkId, before: OverlayMtu) -> Result<(), ControlError> {
+        let Some(overlay) = self.overlays.get(&id) else { return Ok(()) };
+        let (spec, mtu) = (overlay.spec(), overlay.mtu);
+        if mtu >= before {
+            self.engine.set_overlay(id, &spec);
+        }
+        let following = self.vnics_over(id).filter(|vnic| vnic.mtu(mtu) != vnic.mtu(before));
+        let devices: Vec<_> = following.map(|vnic| vnic.spec(mtu)).collect();
+        for device in devices {
+            self.engine.change_device(id, &device).map_err(|error| device_failure(&error))?;
+        }
+        if mtu < before {
+            self.engine.set_overlay(id, &spec);
+        }
+        Ok(())
+    }
+}
