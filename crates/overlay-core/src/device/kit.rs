@@ -126,6 +126,60 @@ impl DeviceKit {
         self.create(spec)
     }
 
+    /// Gives a device the name of `spec`, wherever it is. One that somebody has removed has none.
+    ///
+    /// # Errors
+    /// The name is taken there, or the system refuses; Linux before 6.2 does for a device that is up.
+    pub fn rename(&self, tap: &TapDevice, spec: &TapSpec) -> Result<(), TapError> {
+        self.alter(tap, spec, |netlink, device| match device.name == spec.name.as_str() {
+            true => Ok(()),
+            false => netlink.rename(device.index, spec.name.as_str()).map_err(|error| {
+                if error.is_exists() { TapError::NameTaken(spec.name.clone()) } else { error.into() }
+            }),
+        })
+    }
+
+    /// Gives a device the MTU of `spec`, wherever it is. One that somebody has removed has none.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn resize(&self, tap: &TapDevice, spec: &TapSpec) -> Result<(), TapError> {
+        let mtu = u32::from(spec.mtu.octets());
+        self.alter(tap, spec, |netlink, device| match device.mtu == mtu {
+            true => Ok(()),
+            false => Ok(netlink.set_mtu(device.index, mtu)?),
+        })
+    }
+
+    fn alter(
+        &self,
+        tap: &TapDevice,
+        spec: &TapSpec,
+        change: impl FnOnce(&mut Netlink, &netlink::Device) -> Result<(), TapError> + Send,
+    ) -> Result<(), TapError> {
+        let (place, name) = match tap.place().and_then(|place| Ok((place, tap.name()?))) {
+            Err(error) if error.raw_os_error() == Some(libc::EBADFD) => return Ok(()),
+            found => found.map_err(|error| spec.failed("find", error))?,
+        };
+        place.within(|| {
+            let mut netlink = Netlink::open()?;
+            netlink.device(&name)?.map_or(Ok(()), |device| change(&mut netlink, &device))
+        })?
+    }
+
+    /// Ends the device that an earlier process has left, wherever it is; nothing if it has not.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn discard(&self, spec: &TapSpec) -> Result<(), TapError> {
+        let end = |place: &Namespace| match find(place, spec)? {
+            Some(device) => Ok::<_, TapError>(place.within(|| Netlink::open()?.delete(device.index))??),
+            None => Ok(()),
+        };
+        end(&self.host)?;
+        Namespace::zones().iter().try_for_each(end)
+    }
+
     /// Gives the device in the nursery all it is to have, and moves it to the host.
     fn raise(&self, spec: &TapSpec) -> Result<(), NetlinkError> {
         let mut netlink = Netlink::open()?;

@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -66,6 +66,12 @@ impl Namespace {
                 .map_err(NamespaceError::on("enter"))?;
             Ok(work())
         })
+    }
+}
+
+impl From<OwnedFd> for Namespace {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(descriptor.into())
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use zerocopy::IntoBytes;
 
+use super::Namespace;
 use crate::datapath::{Device, DeviceError, FrameBuf};
 use crate::offload::{Offload, OffloadSet, RUN_SEGMENTS, VNET_HEADER, VnetHeader};
 use crate::sys;
@@ -65,6 +66,22 @@ impl TapDevice {
     /// The system's.
     pub fn set_carrier(&self, up: bool) -> io::Result<()> {
         sys::set_carrier(self.file.as_fd(), up)
+    }
+
+    /// The name that it has now, whoever gave it that.
+    ///
+    /// # Errors
+    /// The system's: EBADFD when the device has been removed.
+    pub fn name(&self) -> io::Result<String> {
+        sys::tap_name(self.file.as_fd())
+    }
+
+    /// Where it is now, whoever has moved it there.
+    ///
+    /// # Errors
+    /// The system's: EBADFD when the device has been removed.
+    pub fn place(&self) -> io::Result<Namespace> {
+        sys::tap_namespace(self.file.as_fd()).map(Namespace::from)
     }
 
     /// Lets the device end once this is dropped.

@@ -48,13 +48,16 @@ pub struct DeviceSpec {
 pub enum Existing {
     /// It is somebody else's.
     Refuse,
-    /// It is the one that an earlier run has left.
+    /// It is the one that an earlier run has left; what somebody has made of its name and MTU stays, within its overlay's.
     Adopt,
+    /// It is the one that an earlier run has left before it had finished a change: it gets its name and MTU.
+    Finish,
 }
 
 /// What carries frames between devices and tunnel ends. The caller names only links that it has added.
 pub trait Engine {
-    /// Makes an overlay known, or changes it. Its listen address stays what it was.
+    /// Makes an overlay known, or changes it. Its listen address stays what it was. What it was made to carry by a larger
+    /// MTU it goes on carrying.
     fn set_overlay(&mut self, link: LinkId, spec: &OverlaySpec);
 
     /// Opens the overlay's underlay socket, or shares one that is open; nothing if it has one.
@@ -93,12 +96,19 @@ pub trait Engine {
     /// Why there is none; nothing is left then.
     fn add_device(&mut self, over: LinkId, spec: &DeviceSpec, existing: Existing) -> Result<(), TapError>;
 
-    /// Gives a VNIC's device the policy that `spec` says; what else `spec` says is what it was. No frame under way is
-    /// judged by the old policy when this returns.
+    /// Gives a VNIC's device the name, the MTU and the policy that `spec` says, wherever the device is, while it carries;
+    /// what else `spec` says is what it was. No frame under way is judged by the old policy when this returns. Frames
+    /// of the old MTU that are under way are carried all the same, and so are those that peers go on sending (theory.md).
     ///
     /// # Errors
     /// What the system refuses; the device is as it was then.
     fn change_device(&mut self, over: LinkId, spec: &DeviceSpec) -> Result<(), TapError>;
+
+    /// Ends the device that an earlier run has left of a VNIC, whose overlay need not be known; nothing if it has not.
+    ///
+    /// # Errors
+    /// Why the system keeps it.
+    fn discard_device(&mut self, spec: &DeviceSpec) -> Result<(), TapError>;
 
     /// Ends a VNIC's device. No frame of it is under way when this returns.
     ///

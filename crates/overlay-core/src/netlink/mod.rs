@@ -102,6 +102,15 @@ impl Netlink {
         self.set(message, || format!("set the MTU of device {index} to {mtu}"))
     }
 
+    /// Gives a device another name. One that is up can be renamed since Linux 6.2.
+    ///
+    /// # Errors
+    /// The kernel's: no such device, the name is another's or none, no right.
+    pub fn rename(&mut self, index: u32, name: &str) -> Result<(), NetlinkError> {
+        let message = message::link(index, vec![LinkAttribute::IfName(name.to_owned())]);
+        self.set(message, || format!("rename device {index} to {name}"))
+    }
+
     /// Switches a device on or off.
     ///
     /// # Errors

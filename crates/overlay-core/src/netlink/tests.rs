@@ -118,6 +118,17 @@ fn a_device_goes_up_and_down() {
 }
 
 #[test]
+fn a_device_is_renamed_while_it_is_up() {
+    let (namespace, mut netlink, device) = tap();
+    namespace.ip("link add bar0 type dummy");
+    netlink.set_up(device.index, true).unwrap();
+    netlink.rename(device.index, "foo1").unwrap();
+    assert_eq!(netlink.device_at(device.index).unwrap().unwrap().name, "foo1");
+    assert!(netlink.rename(device.index, "bar0").unwrap_err().is_exists());
+    assert_eq!(netlink.device("foo0").unwrap(), None);
+}
+
+#[test]
 fn a_deleted_device_is_gone() {
     let (_namespace, mut netlink, device) = tap();
     netlink.delete(device.index).unwrap();

@@ -19,7 +19,7 @@ pub use mmsg::{DATAGRAM_MAX, Messages, Received, RecvBatch, SendRoom};
 pub use peer::peer_groups;
 pub use prefetch::prefetch;
 pub use terminal::terminal_height;
-pub use tun::{attach_tap, set_carrier, set_offload, set_persist, set_vnet_header};
+pub use tun::{attach_tap, set_carrier, set_offload, set_persist, set_vnet_header, tap_name, tap_namespace};
 pub use udp::{
     accept_trains, accept_zero_checksum, can_send_trains, dropped_in_queue, hear_tos, ipv6_mtu,
     stamp_datagrams,

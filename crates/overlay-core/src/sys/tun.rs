@@ -1,7 +1,7 @@
 //! The ioctls of a TUN/TAP device (drivers/net/tun.c, linux/if_tun.h).
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libc::{c_int, c_ulong};
 
@@ -22,6 +22,31 @@ pub fn attach_tap(tun: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as i16;
     // SAFETY: the request is an `ifreq` that lives over the call; the kernel reads it and writes it back whole.
     check(unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF, &raw mut request) })
+}
+
+/// The name that the device has now.
+///
+/// # Errors
+/// The system's: EBADFD when the device has been removed.
+pub fn tap_name(tap: BorrowedFd<'_>) -> io::Result<String> {
+    // SAFETY: all-zero octets are a legal value of `ifreq`, which is plain numbers and octets.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // SAFETY: the request is an `ifreq` that lives over the call; the kernel writes it whole.
+    check(unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNGETIFF, &raw mut request) })?;
+    let octets = request.ifr_name.iter().map(|octet| octet.cast_unsigned()).take_while(|octet| *octet != 0);
+    Ok(String::from_utf8_lossy(&octets.collect::<Vec<_>>()).into_owned())
+}
+
+/// The network namespace that the device is in now.
+///
+/// # Errors
+/// The system's: EBADFD when the device has been removed, EPERM without CAP_NET_ADMIN there.
+pub fn tap_namespace(tap: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    // SAFETY: the request takes no argument.
+    let descriptor = unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNGETDEVNETNS) };
+    check(descriptor)?;
+    // SAFETY: the kernel has just opened it for us (open_related_ns, fs/nsfs.c), and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
 /// Whether the device stays when nobody has it open.

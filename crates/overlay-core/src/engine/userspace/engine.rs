@@ -45,7 +45,8 @@ pub(super) struct Member {
 }
 
 struct Device {
-    name: LinkName,
+    /// What it was told to be; somebody may have given it another name or MTU since.
+    spec: TapSpec,
     port: Watched<Port<TapDevice>>,
 }
 
@@ -126,6 +127,18 @@ impl UserspaceEngine {
         }
     }
 
+    /// Makes a device what it was before a change that failed.
+    fn take_back(&mut self, over: LinkId, before: TapSpec, port: Arc<Port<TapDevice>>) {
+        if let Err(error) = self.kit.resize(port.device(), &before) {
+            tracing::warn!("the MTU of {} is not what it was: {error}", before.name);
+        }
+        let member = self.overlays.get_mut(&over);
+        if let Some(device) = member.and_then(|member| member.ports.get_mut(&before.link)) {
+            (device.spec, device.port.what) = (before, port);
+        }
+        self.publish(over);
+    }
+
     fn next_token(&mut self) -> Token {
         self.last_token += 1;
         Token(self.last_token)
@@ -151,10 +164,16 @@ impl UserspaceEngine {
     }
 
     fn raise(&mut self, spec: &DeviceSpec, existing: Existing) -> Result<Watched<Port<TapDevice>>, TapError> {
-        let tap_spec = TapSpec { link: spec.link, name: spec.name.clone(), mac: spec.mac, mtu: spec.mtu };
+        let tap_spec = tap_spec(spec);
         let tap = match existing {
             Existing::Refuse => self.kit.create(&tap_spec)?,
             Existing::Adopt => self.kit.adopt(&tap_spec)?,
+            Existing::Finish => {
+                let tap = self.kit.adopt(&tap_spec)?;
+                self.kit.rename(&tap, &tap_spec)?;
+                self.kit.resize(&tap, &tap_spec)?;
+                tap
+            }
         };
         let token = self.next_token();
         let watched = self.workers.watch(tap.as_fd(), token);
@@ -173,6 +192,11 @@ fn settings(spec: &DeviceSpec) -> PortSettings {
     PortSettings { link, mac, vid, mtu, policy: spec.policy.clone() }
 }
 
+/// What it is to the system.
+fn tap_spec(spec: &DeviceSpec) -> TapSpec {
+    TapSpec { link: spec.link, name: spec.name.clone(), mac: spec.mac, mtu: spec.mtu }
+}
+
 impl Member {
     fn overlay(&self) -> Overlay<TapDevice> {
         let ports = self.ports.values().map(|device| Arc::clone(&device.port.what)).collect();
@@ -187,9 +211,9 @@ impl Member {
     /// A VNIC's link is up when the overlay can carry its frames.
     fn show_carrier(&self) {
         let up = self.started && self.settings.active;
-        for Device { name, port } in self.ports.values() {
+        for Device { spec, port } in self.ports.values() {
             if let Err(error) = port.what.device().set_carrier(up) {
-                tracing::debug!("cannot set the link of {name}: {error}");
+                tracing::debug!("cannot set the link of {}: {error}", spec.name);
             }
         }
     }
@@ -207,7 +231,9 @@ impl Engine for UserspaceEngine {
             ports: BTreeMap::new(),
             started: false,
         });
-        member.settings = spec.settings.clone();
+        // What was sent under a larger MTU may be in a device's queue, or under way from a peer that has it still.
+        let mtu = member.settings.mtu.max(spec.settings.mtu);
+        member.settings = OverlaySettings { mtu, ..spec.settings.clone() };
         member.show_carrier();
         self.publish(link);
         self.tune(link, spec);
@@ -269,7 +295,7 @@ impl Engine for UserspaceEngine {
     fn add_device(&mut self, over: LinkId, spec: &DeviceSpec, existing: Existing) -> Result<(), TapError> {
         let port = self.raise(spec, existing)?;
         if let Some(member) = self.overlays.get_mut(&over) {
-            member.ports.insert(spec.link, Device { name: spec.name.clone(), port });
+            member.ports.insert(spec.link, Device { spec: tap_spec(spec), port });
             member.show_carrier();
         }
         self.publish(over);
@@ -278,23 +304,39 @@ impl Engine for UserspaceEngine {
 
     fn change_device(&mut self, over: LinkId, spec: &DeviceSpec) -> Result<(), TapError> {
         let member = self.overlays.get_mut(&over);
-        if let Some(Device { port, .. }) = member.and_then(|member| member.ports.get_mut(&spec.link)) {
-            port.what = Arc::new(port.what.changed(settings(spec)));
-            self.publish(over);
+        let Some(device) = member.and_then(|member| member.ports.get_mut(&spec.link)) else { return Ok(()) };
+        let (before, wanted) = (device.spec.clone(), tap_spec(spec));
+        let port = Arc::clone(&device.port.what);
+        // As with the overlay's: what is under way is taken as it was sent.
+        let mtu = port.settings().mtu.max(spec.mtu);
+        device.port.what = Arc::new(port.changed(PortSettings { mtu, ..settings(spec) }));
+        device.spec = wanted.clone();
+        // The data path is ready for larger frames before the device sends them.
+        self.publish(over);
+        let mut outcome = Ok(());
+        if wanted.mtu != before.mtu {
+            outcome = self.kit.resize(port.device(), &wanted);
         }
-        Ok(())
+        if outcome.is_ok() && wanted.name != before.name {
+            outcome = self.kit.rename(port.device(), &wanted);
+        }
+        outcome.inspect_err(|_| self.take_back(over, before, port))
+    }
+
+    fn discard_device(&mut self, spec: &DeviceSpec) -> Result<(), TapError> {
+        self.kit.discard(&tap_spec(spec))
     }
 
     fn remove_device(&mut self, over: LinkId, link: LinkId) -> Result<(), TapError> {
         let Some(member) = self.overlays.get_mut(&over) else { return Ok(()) };
-        let Some(Device { name, port }) = member.ports.remove(&link) else { return Ok(()) };
+        let Some(Device { spec, port }) = member.ports.remove(&link) else { return Ok(()) };
         let device = port.what.device();
         self.workers.forget(port.worker, device.as_fd());
         self.publish(over);
         // The device ends with the last descriptor, which is dropped with `port` at the end.
         match device.give_up() {
             Err(error) if error.raw_os_error() != Some(libc::EBADFD) => {
-                Err(TapError::System { step: "end", name, error })
+                Err(TapError::System { step: "end", name: spec.name, error })
             }
             _ => Ok(()),
         }

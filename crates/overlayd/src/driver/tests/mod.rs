@@ -113,6 +113,11 @@ impl Engine for Notes {
         Ok(())
     }
 
+    fn discard_device(&mut self, spec: &DeviceSpec) -> Result<(), TapError> {
+        self.devices.remove(&spec.link);
+        Ok(())
+    }
+
     fn remove_device(&mut self, _over: LinkId, link: LinkId) -> Result<(), TapError> {
         self.devices.remove(&link);
         Ok(())
