@@ -34,6 +34,12 @@ pub(crate) struct OverlayRecord {
     pub(crate) derived_mtu: Option<OverlayMtu>,
     #[serde(default, skip_serializing_if = "UntilBoot::is_empty")]
     pub(crate) until_boot: UntilBoot,
+    /// Whether its MTU has changed and its VNICs have perhaps not followed yet.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub(crate) resizing: bool,
+    /// The name that it had; a record under that name is this one's older self.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) renamed_from: Option<LinkName>,
     pub(crate) activated: bool,
     #[serde(skip)]
     pub(crate) temporary: bool,
@@ -63,11 +69,22 @@ pub(crate) struct VnicRecord {
     /// Its MTU, given or the overlay's: of records from before link properties were stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mtu: Option<OverlayMtu>,
+    /// Whether its MTU has changed and its device has perhaps not followed yet.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub(crate) resizing: bool,
+    /// The name that it had, and its device perhaps has still; a record under that name is this one's older self.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) renamed_from: Option<LinkName>,
     /// Whether its deletion has begun; the next start finishes it.
     #[serde(default)]
     pub(crate) deleting: bool,
     #[serde(skip)]
     pub(crate) temporary: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
 }
 
 impl OverlayRecord {
@@ -86,6 +103,11 @@ impl OverlayRecord {
 }
 
 impl VnicRecord {
+    /// Whether it is on its way out.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.deleting || !self.until_boot.is_here()
+    }
+
     /// The same without link properties.
     pub(crate) fn bare(&self) -> Self {
         Self { properties: Vec::new(), until_boot: UntilBoot::default(), ..self.clone() }
@@ -164,6 +186,11 @@ impl Records {
         }
         self.boot = restored.boot.unwrap_or_else(|| self.mark_boot());
         restored.end_other_boots(self.boot);
+        for (old, temporary) in restored.finish_renames() {
+            if let Err(error) = self.remove(&old, temporary) {
+                tracing::error!("{}", error.message);
+            }
+        }
         restored
     }
 
@@ -263,6 +290,26 @@ impl Restored {
             // Only the run directory is emptied by a boot.
             Stored::Boot { mark } => self.boot = Some(mark).filter(|_| temporary),
         }
+    }
+
+    /// Leaves out the older selves of links that have another name; says which records those are.
+    fn finish_renames(&mut self) -> Vec<(LinkName, bool)> {
+        let overlays = self.overlays.iter().map(|one| (one.id, &one.name, &one.renamed_from, one.temporary));
+        let vnics = self.vnics.iter().map(|one| (one.id, &one.name, &one.renamed_from, one.temporary));
+        let all: Vec<_> = overlays.chain(vnics).collect();
+        let renamed: Vec<_> = all.iter().filter(|(_, _, from, _)| from.is_some()).collect();
+        let newer = |(id, name, from, temporary): &(LinkId, &LinkName, &Option<LinkName>, bool)| {
+            renamed.iter().any(|(other, new, old, kept)| {
+                let same = (other, kept) == (id, temporary);
+                same && old.as_ref() == Some(name) && from.as_ref() != Some(new)
+            })
+        };
+        let older = all.iter().filter(|one| newer(one));
+        let older: Vec<_> =
+            older.map(|(id, name, _, temporary)| (*id, (*name).clone(), *temporary)).collect();
+        self.overlays.retain(|one| !older.contains(&(one.id, one.name.clone(), one.temporary)));
+        self.vnics.retain(|one| !older.contains(&(one.id, one.name.clone(), one.temporary)));
+        older.into_iter().map(|(_, name, temporary)| (name, temporary)).collect()
     }
 
     fn end_other_boots(&mut self, boot: u64) {

@@ -8,9 +8,25 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UntilBoot {
     pub(crate) boot: u64,
+    /// Whether the link is there.
+    #[serde(default)]
+    pub(crate) presence: Presence,
     /// Properties that have another value, or none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) properties: BTreeMap<String, Option<String>>,
+}
+
+/// Whether a link is there, which is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Presence {
+    /// It is.
+    #[default]
+    Here,
+    /// It is on its way out; the next start finishes that.
+    Ending,
+    /// It is not.
+    Absent,
 }
 
 /// What becomes of a property: another value, or none of its own.
@@ -22,7 +38,12 @@ pub(crate) struct PropertyChange {
 
 impl UntilBoot {
     pub(crate) fn is_empty(&self) -> bool {
-        self.properties.is_empty()
+        self.is_here() && self.properties.is_empty()
+    }
+
+    /// Whether the link is there, and stays.
+    pub(crate) fn is_here(&self) -> bool {
+        self.presence == Presence::Here
     }
 
     /// The properties as they are now, where these are stored.

@@ -120,10 +120,10 @@ impl<E: Engine> Driver<E> {
         temporary: bool,
     ) -> Result<(), ControlError> {
         let Some(vnic) = self.vnics.get(&id) else { return Ok(()) };
-        let (before, over) = (vnic.record.clone(), vnic.record.over);
-        let mut changed = Vnic::new(before.changed(changes, temporary))?;
-        changed.fault.clone_from(&vnic.fault);
+        let (before, over, fault) = (vnic.record.clone(), vnic.record.over, vnic.fault.clone());
+        let mut changed = Vnic { fault, ..Vnic::new(before.changed(changes, temporary))? };
         self.check_properties(&changed)?;
+        changed.record.resizing |= changed.own_mtu() != vnic.own_mtu();
         self.records.save_vnic(&changed.record)?;
         if let Some(overlay) = self.overlays.get(&over)
             && let Err(error) = self.engine.change_device(over, &changed.spec(overlay.mtu))
@@ -133,6 +133,7 @@ impl<E: Engine> Driver<E> {
             return Err(device_failure(&error));
         }
         self.vnics.insert(id, changed);
+        self.settle_changes(id);
         Ok(())
     }
 
@@ -164,7 +165,7 @@ impl<E: Engine> Driver<E> {
 
     /// The VNIC, but one, that has an address on an overlay.
     pub(super) fn address_owner(&self, over: LinkId, mac: MacAddr, but: Option<LinkId>) -> Option<&LinkName> {
-        let others = self.vnics_over(over).filter(|vnic| Some(vnic.record.id) != but);
+        let others = self.stored_over(over).filter(|vnic| Some(vnic.record.id) != but);
         others.filter(|vnic| vnic.addresses().contains(&mac)).map(|vnic| &vnic.record.name).next()
     }
 
@@ -173,7 +174,7 @@ impl<E: Engine> Driver<E> {
     /// # Errors
     /// Those that were given a larger one.
     pub(super) fn check_vnics_mtu(&self, over: LinkId, mtu: OverlayMtu) -> Result<(), ControlError> {
-        let larger = self.vnics_over(over).filter(|vnic| vnic.largest_mtu() > Some(mtu));
+        let larger = self.stored_over(over).filter(|vnic| vnic.largest_mtu() > Some(mtu));
         let larger: Vec<_> = larger.map(|vnic| vnic.record.name.as_str()).collect();
         if larger.is_empty() {
             return Ok(());
@@ -183,11 +184,11 @@ impl<E: Engine> Driver<E> {
             .with_hint("let them follow the overlay: dladm reset-linkprop -p mtu NAME"))
     }
 
-    /// The link properties of every link.
+    /// The link properties of every link. One that is stored and not there has no values now.
     pub(super) fn link_properties(&self) -> Vec<LinkPropertyInfo> {
         let overlays = self.overlays.values().flat_map(|overlay| self.overlay_link_properties(overlay));
         let vnics = self.vnics.values().flat_map(|vnic| self.vnic_link_properties(vnic));
-        let mut all: Vec<_> = overlays.chain(vnics).collect();
+        let mut all: Vec<_> = overlays.chain(vnics).chain(self.dormant_link_properties()).collect();
         // Stable: those of a link stay in the order of its table.
         all.sort_by(|one, other| one.link.cmp(&other.link));
         all
@@ -218,6 +219,19 @@ impl<E: Engine> Driver<E> {
         };
         let stored = (!record.temporary).then_some(&record.properties[..]);
         described(&record.name, table, value, stored)
+    }
+}
+
+impl<E> Driver<E> {
+    fn dormant_link_properties(&self) -> impl Iterator<Item = LinkPropertyInfo> {
+        let overlays = self.dormant.overlays.values().map(|overlay| {
+            (&overlay.record.name, Link::Overlay(overlay.record.id), &overlay.record.properties)
+        });
+        let vnics = self.dormant.vnics.values();
+        let vnics =
+            vnics.map(|vnic| (&vnic.record.name, Link::Vnic(vnic.record.id), &vnic.record.properties));
+        let all = overlays.chain(vnics);
+        all.flat_map(|(name, link, stored)| described(name, table(link), |_| None, Some(stored)))
     }
 }
 

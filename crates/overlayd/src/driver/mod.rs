@@ -1,8 +1,10 @@
 //! The driver's state, and what requests do to it.
 
+mod dormant;
 mod link_properties;
 mod overlay;
 mod properties;
+mod rename;
 mod restore;
 mod show;
 mod targets;
@@ -21,6 +23,7 @@ use overlay_core::property::Properties;
 use overlay_core::protocol::{Association, ControlError, ErrorCode, Event, Request, Response};
 use overlay_core::types::{LinkId, LinkName, OverlayMtu};
 
+use self::dormant::Dormant;
 use crate::lifecycle::Stage;
 use crate::records::{OverlayRecord, Records, VnicRecord};
 
@@ -34,6 +37,8 @@ pub(crate) struct Driver<E> {
     records: Records,
     overlays: BTreeMap<LinkId, Overlay>,
     vnics: BTreeMap<LinkId, Vnic>,
+    /// Links that are stored and not there.
+    dormant: Dormant,
     /// Links whose records make no sense, by name: why, and under what number they are shown.
     broken: BTreeMap<LinkName, Broken>,
     /// Deleted overlays whose instances varpd may still have.
@@ -103,18 +108,20 @@ impl<E: Engine> Driver<E> {
                 let request = overlay::NewOverlay { name, encap, vnetid, search, properties, temporary };
                 self.create_overlay(request).map(Response::Link)
             }
-            Request::ActivateOverlay { name } => {
-                self.activate_overlay(&name).map(|warnings| match warnings[..] {
-                    [] => Response::Done,
-                    _ => Response::Warned(warnings),
-                })
+            Request::ActivateOverlay { name } => self.activate_overlay(&name).map(done_or_warned),
+            Request::DeleteOverlay { name, keep_stored } => {
+                self.delete_overlay(&name, keep_stored).map(Response::Link)
             }
-            Request::DeleteOverlay { name, .. } => self.delete_overlay(&name).map(Response::Link),
             Request::CreateVnic { name, over, mac, vid, properties, temporary } => {
                 let request = vnic::NewVnic { name, over, mac, vid, properties, temporary };
                 self.create_vnic(request).map(Response::Link)
             }
-            Request::DeleteVnic { name, .. } => self.delete_vnic(&name).map(|()| Response::Done),
+            Request::DeleteVnic { name, keep_stored } => {
+                self.delete_vnic(&name, keep_stored).map(|()| Response::Done)
+            }
+            Request::UpOverlays { name } => self.up_overlays(name.as_ref()).map(done_or_warned),
+            Request::RenameLink { name, to } => self.rename_link(&name, to).map(|()| Response::Done),
+            Request::StoredLinks => Ok(Response::StoredLinks(self.stored_links())),
             Request::Links => Ok(Response::Links(self.show_links())),
             Request::Overlays => Ok(Response::Overlays(self.show_overlays())),
             Request::Muxes => Ok(Response::Muxes(self.engine.muxes())),
@@ -144,10 +151,7 @@ impl<E: Engine> Driver<E> {
                 self.reset_link_properties(&name, properties, temporary).map(|()| Response::Done)
             }
             Request::LinkProperties => Ok(Response::LinkProperties(self.link_properties())),
-            Request::UpOverlays { .. }
-            | Request::RenameLink { .. }
-            | Request::StoredLinks
-            | Request::Watch { .. } => Err(ControlError::new(ErrorCode::Unsupported, "not yet")),
+            Request::Watch { .. } => Err(ControlError::new(ErrorCode::Unsupported, "not yet")),
             Request::Plugins
             | Request::SetInstanceProperties { .. }
             | Request::CreateInstance { .. }
@@ -193,6 +197,7 @@ impl<E: Engine> Driver<E> {
             None if self.vnic_named(name).is_some() => {
                 Err(ControlError::invalid(format!("{name} is not an overlay")))
             }
+            None if self.dormant.link_named(name).is_some() => Err(self.not_up(name)),
             None => Err(ControlError::not_found(format!("there is no overlay {name}"))),
         }
     }
@@ -203,7 +208,9 @@ impl<E: Engine> Driver<E> {
         }
         let found = self.overlay_named(name).map(Link::Overlay);
         found.map_err(|error| match error.code {
-            ErrorCode::NotFound => ControlError::not_found(format!("there is no link {name}")),
+            ErrorCode::NotFound if self.dormant.link_named(name).is_none() => {
+                ControlError::not_found(format!("there is no link {name}"))
+            }
             _ => error,
         })
     }
@@ -222,6 +229,11 @@ impl<E: Engine> Driver<E> {
             return Err(ControlError::new(ErrorCode::Exists, problem)
                 .with_hint(format!("dladm delete-overlay {name}")));
         }
+        if self.dormant.link_named(name).is_some() {
+            let problem = format!("a link named {name} is stored, though it is not there now");
+            let hint = self.not_up(name).hint.unwrap_or_default();
+            return Err(ControlError::new(ErrorCode::Exists, problem).with_hint(hint));
+        }
         if self.is_free(name) {
             return Ok(());
         }
@@ -230,17 +242,22 @@ impl<E: Engine> Driver<E> {
 
     /// Whether no link has a name, not even a broken one.
     fn is_free(&self, name: &LinkName) -> bool {
-        let broken = self.broken.contains_key(name);
-        !broken && self.overlay_named(name).is_err() && self.vnic_named(name).is_none()
+        let elsewhere = self.broken.contains_key(name) || self.dormant.link_named(name).is_some();
+        !elsewhere && self.overlay_named(name).is_err() && self.vnic_named(name).is_none()
     }
 
     /// An identifier that no link has, nor a deleted one that varpd still knows.
     fn fresh_id(&self) -> LinkId {
         let random = RandomState::new();
         let drawn = (0u64..).filter_map(|draw| NonZeroU32::new(random.hash_one(draw) as u32)).map(LinkId);
-        let mut free = drawn.filter(|id| !self.overlays.contains_key(id) && !self.vnics.contains_key(id));
+        let taken = |id: &LinkId| self.overlays.contains_key(id) || self.vnics.contains_key(id);
+        let mut free = drawn.filter(|id| !taken(id) && !self.dormant.has(*id));
         free.find(|id| !self.deleted.contains(id)).expect("most of 2^32 identifiers are free")
     }
+}
+
+fn done_or_warned(warnings: Vec<String>) -> Response {
+    if warnings.is_empty() { Response::Done } else { Response::Warned(warnings) }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use overlay_core::protocol::{ControlError, ErrorCode, Event, FixedTarget};
 use overlay_core::types::{LinkId, LinkName, OverlayMtu, UnderlayMtu, VnetId};
 use overlay_core::wire::ETHERNET_HEADER;
 
-use super::{Driver, Overlay};
+use super::{Driver, Overlay, Vnic};
 use crate::lifecycle::{Refusal, Stage, Step};
 use crate::records::OverlayRecord;
 use crate::until_boot::UntilBoot;
@@ -189,6 +189,8 @@ impl<E: Engine> Driver<E> {
             targets: vec![],
             derived_mtu: None,
             until_boot: UntilBoot::default(),
+            resizing: false,
+            renamed_from: None,
             activated: false,
             temporary,
         };
@@ -204,10 +206,14 @@ impl<E: Engine> Driver<E> {
     pub(super) fn check_vnetid(&self, record: &OverlayRecord) -> Result<(), ControlError> {
         let same =
             |other: &&Overlay| other.record.vnetid == record.vnetid && other.record.encap == record.encap;
-        let Some(other) = self.overlays.values().find(same) else { return Ok(()) };
-        let problem =
-            format!("vnetid {} of {} is used by overlay {}", record.vnetid, record.encap, other.record.name);
-        Err(ControlError::new(ErrorCode::Exists, problem))
+        let name = |overlay: &Overlay| overlay.record.name.clone();
+        let taken = format!("vnetid {} of {} is used by", record.vnetid, record.encap);
+        if let Some(other) = self.overlays.values().find(same).map(name) {
+            return Err(ControlError::new(ErrorCode::Exists, format!("{taken} overlay {other}")));
+        }
+        let Some(other) = self.dormant.overlays.values().find(same).map(name) else { return Ok(()) };
+        let problem = format!("{taken} overlay {other}, which is stored and not there now");
+        Err(ControlError::new(ErrorCode::Exists, problem).with_hint(format!("dladm up-overlay {other}")))
     }
 
     /// Lets an overlay carry; says what may be wrong with it all the same.
@@ -235,17 +241,47 @@ impl<E: Engine> Driver<E> {
         Ok(Some(id))
     }
 
-    pub(super) fn delete_overlay(&mut self, name: &LinkName) -> Result<LinkId, ControlError> {
+    /// Ends an overlay; what is stored of it too, unless that is to stay.
+    pub(super) fn delete_overlay(
+        &mut self,
+        name: &LinkName,
+        keep_stored: bool,
+    ) -> Result<LinkId, ControlError> {
         if let Some(id) = self.forget_broken(name)? {
             return Ok(id);
         }
-        let id = self.overlay_named(name)?;
-        let users: Vec<_> = self.vnics_over(id).map(|vnic| vnic.record.name.as_str()).collect();
-        if !users.is_empty() {
-            let problem = format!("link busy: VNICs over {name}: {}", users.join(", "));
-            return Err(ControlError::new(ErrorCode::Busy, problem)
-                .with_hint("delete them first: dladm delete-vnic NAME"));
+        let id = match self.dormant.overlay_named(name) {
+            Some(id) if !keep_stored => id,
+            _ => self.overlay_named(name)?,
+        };
+        self.check_unused(id, name, keep_stored)?;
+        let overlay = self.overlays.get(&id);
+        let kept = overlay.filter(|one| keep_stored && !one.record.temporary && one.stage.is_activated());
+        match kept.map(|overlay| overlay.record.clone()) {
+            Some(record) => self.put_away_overlay(record)?,
+            None => self.end_overlay(id, name)?,
         }
+        tracing::info!("overlay {name} is deleted");
+        Ok(id)
+    }
+
+    fn check_unused(&self, id: LinkId, name: &LinkName, keep_stored: bool) -> Result<(), ControlError> {
+        let users = |vnics: &mut dyn Iterator<Item = &Vnic>| {
+            vnics.map(|vnic| vnic.record.name.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let (here, stored) = (users(&mut self.vnics_over(id)), users(&mut self.dormant.vnics_over(id)));
+        let problem = match (&*here, &*stored) {
+            ("", "") => return Ok(()),
+            ("", _) if keep_stored => return Ok(()),
+            ("", stored) => format!("link busy: stored VNICs over {name}: {stored}"),
+            (here, _) => format!("link busy: VNICs over {name}: {here}"),
+        };
+        Err(ControlError::new(ErrorCode::Busy, problem)
+            .with_hint("delete them first: dladm delete-vnic NAME"))
+    }
+
+    /// Ends an overlay and what is stored of it.
+    fn end_overlay(&mut self, id: LinkId, name: &LinkName) -> Result<(), ControlError> {
         let temporary = self.overlays.get(&id).is_some_and(|overlay| overlay.record.temporary);
         self.deleted.push(id);
         let stored =
@@ -254,11 +290,12 @@ impl<E: Engine> Driver<E> {
             self.deleted.retain(|deleted| *deleted != id);
             return Err(error);
         }
-        self.engine.remove_overlay(id);
-        self.overlays.remove(&id);
+        if self.overlays.remove(&id).is_some() {
+            self.engine.remove_overlay(id);
+        }
+        self.dormant.overlays.remove(&id);
         self.events.extend(self.varpd.map(|varpd| (varpd, Event::OverlayDeleted(id))));
-        tracing::info!("overlay {name} is deleted");
-        Ok(id)
+        Ok(())
     }
 }
 

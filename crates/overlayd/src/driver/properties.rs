@@ -50,6 +50,7 @@ impl<E: Engine> Driver<E> {
         if after.mtu < overlay.mtu {
             self.check_vnics_mtu(id, after.mtu)?;
         }
+        after.record.resizing = after.mtu != overlay.mtu;
         self.records.save_overlay(&after.record)?;
         let Some(before) = self.overlays.insert(id, after) else { return Ok(()) };
         self.show_change(id, before.mtu).inspect_err(|_| {
@@ -57,7 +58,9 @@ impl<E: Engine> Driver<E> {
             let _ = self.show_change(id, now);
             // As far as that can be stored; else the next start tries what the system has refused now.
             let _ = self.records.save_overlay(&before.record);
-        })
+        })?;
+        self.settle_overlay(id);
+        Ok(())
     }
 
     /// Shows the engine an overlay whose MTU was another before. Nobody may send what is not carried: devices grow last, and

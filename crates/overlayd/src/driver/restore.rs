@@ -4,8 +4,9 @@ use overlay_core::control::BadRecord;
 use overlay_core::engine::{Engine, Existing};
 use overlay_core::property::{Assignment, MTU};
 use overlay_core::protocol::ControlError;
-use overlay_core::types::{LinkId, LinkName};
+use overlay_core::types::{LinkId, LinkName, OverlayMtu};
 
+use super::dormant::Dormant;
 use super::{Broken, Driver, Overlay, Vnic};
 use crate::records::{OverlayRecord, Records, VnicRecord};
 
@@ -20,6 +21,7 @@ impl<E: Engine> Driver<E> {
             records,
             overlays,
             vnics,
+            dormant: Dormant::default(),
             broken,
             deleted,
             varpd: None,
@@ -35,7 +37,8 @@ impl<E: Engine> Driver<E> {
                 driver.note_broken(bad);
             }
         }
-        driver.deleted.retain(|id| !driver.overlays.contains_key(id));
+        driver.deleted.retain(|id| !driver.overlays.contains_key(id) && !driver.dormant.has(*id));
+        driver.settle_overlays();
         driver.mend();
         driver
     }
@@ -52,6 +55,10 @@ impl<E: Engine> Driver<E> {
                 {
                     tracing::warn!("{name}: its MTU is not kept for a start without the underlay: {error}");
                 }
+                if !overlay.record.until_boot.is_here() {
+                    self.dormant.overlays.insert(id, overlay);
+                    return;
+                }
                 self.engine.set_overlay(id, &overlay.spec());
                 self.overlays.insert(id, overlay);
                 self.restore_targets(id);
@@ -65,8 +72,10 @@ impl<E: Engine> Driver<E> {
 
     /// No two links have one identifier or one name, whoever has copied their records.
     fn check_single(&self, id: LinkId, name: &LinkName) -> Result<(), ControlError> {
-        let overlay = self.overlays.get(&id).map(|overlay| &overlay.record.name);
-        if let Some(other) = overlay.or_else(|| self.vnics.get(&id).map(|vnic| &vnic.record.name)) {
+        let overlays = self.overlays.get(&id).or_else(|| self.dormant.overlays.get(&id));
+        let vnics = self.vnics.get(&id).or_else(|| self.dormant.vnics.get(&id));
+        let overlay = overlays.map(|overlay| &overlay.record.name);
+        if let Some(other) = overlay.or_else(|| vnics.map(|vnic| &vnic.record.name)) {
             return Err(ControlError::invalid(format!("its identifier {id} is that of {other}")));
         }
         self.check_free(name)
@@ -86,6 +95,9 @@ impl<E: Engine> Driver<E> {
         self.take_over_mtu(&mut record);
         let (name, temporary) = (record.name.clone(), record.temporary);
         match Vnic::new(record) {
+            Ok(vnic) if !vnic.record.until_boot.is_here() || self.dormant.has(vnic.record.over) => {
+                self.restore_dormant_vnic(vnic);
+            }
             Ok(vnic) => {
                 self.vnics.insert(id, vnic);
                 self.try_device(id);
@@ -112,11 +124,13 @@ impl<E: Engine> Driver<E> {
     /// Takes over or makes the device of a VNIC, and notes why it cannot.
     pub(super) fn try_device(&mut self, id: LinkId) {
         let Some(vnic) = self.vnics.get(&id) else { return };
-        let (name, over) = (vnic.record.name.clone(), vnic.record.over);
-        let outcome = match self.overlays.get(&over).map(|overlay| vnic.spec(overlay.mtu)) {
-            Some(spec) => {
-                self.engine.add_device(over, &spec, Existing::Adopt).map_err(|error| error.to_string())
-            }
+        let (name, over, record) = (vnic.record.name.clone(), vnic.record.over, &vnic.record);
+        let overlay = self.overlays.get(&over);
+        let unfinished = record.resizing || record.renamed_from.is_some();
+        let unfinished = unfinished || overlay.is_some_and(|overlay| overlay.record.resizing);
+        let existing = if unfinished { Existing::Finish } else { Existing::Adopt };
+        let outcome = match overlay.map(|overlay| vnic.spec(overlay.mtu)) {
+            Some(spec) => self.engine.add_device(over, &spec, existing).map_err(|error| error.to_string()),
             None => Err("its overlay is not there".to_owned()),
         };
         let fault = outcome.err();
@@ -125,22 +139,56 @@ impl<E: Engine> Driver<E> {
             tracing::error!("VNIC {name} has no device: {fault}");
         }
         vnic.fault = fault;
+        self.settle_changes(id);
+    }
+
+    /// Notes that a VNIC's device is what its record says.
+    pub(super) fn settle_changes(&mut self, id: LinkId) {
+        let Some(vnic) = self.vnics.get_mut(&id).filter(|vnic| vnic.fault.is_none()) else { return };
+        let record = &mut vnic.record;
+        if !record.resizing && record.renamed_from.is_none() {
+            return;
+        }
+        (record.resizing, record.renamed_from) = (false, None);
+        if let Err(error) = self.records.save_vnic(record) {
+            // The next start goes over it again.
+            tracing::warn!("{}", error.message);
+        }
+    }
+
+    /// Notes that an overlay's VNICs have followed it, those that have devices.
+    pub(super) fn settle_overlay(&mut self, id: LinkId) {
+        let follow = self.vnics_over(id).all(|vnic| vnic.fault.is_none());
+        let Some(overlay) = self.overlays.get_mut(&id) else { return };
+        let record = &mut overlay.record;
+        if !(record.resizing && follow) && record.renamed_from.is_none() {
+            return;
+        }
+        (record.resizing, record.renamed_from) = (record.resizing && !follow, None);
+        if let Err(error) = self.records.save_overlay(record) {
+            tracing::warn!("{}", error.message);
+        }
+    }
+
+    fn settle_overlays(&mut self) {
+        let ids: Vec<_> = self.overlays.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.settle_overlay(id));
     }
 
     fn finish_deletion(&mut self, record: VnicRecord) {
-        let (id, over, name, temporary) = (record.id, record.over, record.name.clone(), record.temporary);
+        let (name, temporary) = (record.name.clone(), record.temporary);
         tracing::info!("VNIC {name} was being deleted");
-        if let (Some(overlay), Ok(vnic)) = (self.overlays.get(&over), Vnic::new(record.bare())) {
-            // Taken over, so that it can be ended.
-            let ended = self.engine.add_device(over, &vnic.spec(overlay.mtu), Existing::Adopt);
-            let ended = ended.and_then(|()| self.engine.remove_device(over, id));
-            if let Err(error) = ended {
-                tracing::error!("VNIC {name} cannot be deleted: {error}");
-            }
+        let ended = self.discard(&record);
+        let ended = ended.and_then(|()| self.records.remove(&name, temporary).map_err(|error| error.message));
+        if let Err(problem) = ended {
+            tracing::error!("VNIC {name} cannot be deleted: {problem}");
         }
-        if let Err(error) = self.records.remove(&name, temporary) {
-            tracing::error!("{error}");
-        }
+    }
+
+    /// Ends the device that an earlier run has left of a VNIC.
+    pub(super) fn discard(&mut self, record: &VnicRecord) -> Result<(), String> {
+        let vnic = Vnic::new(record.bare()).map_err(|error| error.to_string())?;
+        self.engine.discard_device(&vnic.spec(OverlayMtu::default())).map_err(|error| error.to_string())
     }
 
     fn note_broken(&mut self, bad: BadRecord) {
@@ -186,7 +234,7 @@ impl<E: Engine> Driver<E> {
 
     /// VNICs that could not have their device, over overlays that are there.
     fn deviceless(&self) -> impl Iterator<Item = LinkId> {
-        let faulty = self.vnics.values().filter(|vnic| vnic.fault.is_some() && !vnic.record.deleting);
+        let faulty = self.vnics.values().filter(|vnic| vnic.fault.is_some() && !vnic.record.is_leaving());
         faulty.filter(|vnic| self.overlays.contains_key(&vnic.record.over)).map(|vnic| vnic.record.id)
     }
 

@@ -19,7 +19,8 @@ impl<E: Engine> Driver<E> {
         self.varpd = Some(caller);
         tracing::info!("varpd is attached");
         Ok(Response::Attached {
-            overlays: self.overlays.keys().copied().collect(),
+            // What is stored and not there keeps its instance.
+            overlays: self.overlays.keys().chain(self.dormant.overlays.keys()).copied().collect(),
             deleted: self.deleted.clone(),
         })
     }
@@ -39,6 +40,10 @@ impl<E: Engine> Driver<E> {
         overlay.claimed = Some(caller);
         overlay.degraded = None;
         let (name, spec) = (overlay.record.name.clone(), overlay.spec());
+        if self.dormant.has(link) {
+            // It is of use once the overlay is brought up.
+            return Ok(());
+        }
         self.engine.set_overlay(link, &spec);
         if news {
             // Much may have changed since an earlier connection said what is known.
@@ -73,6 +78,7 @@ impl<E: Engine> Driver<E> {
     fn overlay_of(&mut self, link: LinkId) -> Result<&mut Overlay, ControlError> {
         self.overlays
             .get_mut(&link)
+            .or_else(|| self.dormant.overlays.get_mut(&link))
             .ok_or_else(|| ControlError::not_found(format!("there is no overlay with id {link}")))
     }
 }

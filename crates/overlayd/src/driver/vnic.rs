@@ -9,7 +9,7 @@ use overlay_core::types::{LinkId, LinkName, MacAddr, VlanId};
 
 use super::{Driver, Vnic};
 use crate::records::VnicRecord;
-use crate::until_boot::UntilBoot;
+use crate::until_boot::{Presence, UntilBoot};
 
 /// What a client wants.
 pub(super) struct NewVnic {
@@ -69,6 +69,8 @@ impl<E: Engine> Driver<E> {
             properties: wanted.properties,
             until_boot: UntilBoot::default(),
             mtu: None,
+            resizing: false,
+            renamed_from: None,
             deleting: false,
             temporary: wanted.temporary,
         })?;
@@ -123,28 +125,50 @@ impl<E: Engine> Driver<E> {
         }
     }
 
-    pub(super) fn delete_vnic(&mut self, name: &LinkName) -> Result<(), ControlError> {
-        let Some(id) = self.vnic_named(name) else {
-            if self.forget_broken(name)?.is_some() {
-                return Ok(());
-            }
-            return Err(match self.overlay_named(name) {
-                Ok(_) => ControlError::invalid(format!("{name} is not a VNIC")),
-                Err(_) => ControlError::not_found(format!("there is no VNIC {name}")),
-            });
-        };
+    /// Ends a VNIC; what is stored of it too, unless that is to stay.
+    pub(super) fn delete_vnic(&mut self, name: &LinkName, keep_stored: bool) -> Result<(), ControlError> {
+        let Some(id) = self.vnic_named(name) else { return self.delete_absent_vnic(name, keep_stored) };
         let Some(vnic) = self.vnics.get_mut(&id) else { return Ok(()) };
         let (over, temporary) = (vnic.record.over, vnic.record.temporary);
+        let keep = keep_stored && !temporary;
         // From here on the VNIC is on its way out: a start after a crash finishes what is left.
-        vnic.record.deleting = true;
-        self.records.save_vnic(&vnic.record).inspect_err(|_| vnic.record.deleting = false)?;
+        let mut leaving = vnic.record.clone();
+        match keep {
+            true => leaving.until_boot.presence = Presence::Ending,
+            false => leaving.deleting = true,
+        }
+        self.records.save_vnic(&leaving)?;
+        vnic.record = leaving;
         self.engine.remove_device(over, id).map_err(|error| device_failure(&error))?;
         vnic.fault = Some("it is being deleted".to_owned());
-        self.records.remove(name, temporary)?;
+        match keep {
+            true => self.put_away_vnic(id),
+            false => self.records.remove(name, temporary)?,
+        }
         self.vnics.remove(&id);
         self.settle(over);
         tracing::info!("VNIC {name} is deleted");
         Ok(())
+    }
+
+    /// Removes what is stored of a VNIC that is not there.
+    fn delete_absent_vnic(&mut self, name: &LinkName, keep_stored: bool) -> Result<(), ControlError> {
+        if self.forget_broken(name)?.is_some() {
+            return Ok(());
+        }
+        match self.dormant.vnic_named(name) {
+            Some(id) if !keep_stored => {
+                self.records.remove(name, false)?;
+                self.dormant.vnics.remove(&id);
+                tracing::info!("the stored VNIC {name} is deleted");
+                Ok(())
+            }
+            Some(_) => Err(self.not_up(name)),
+            None if self.overlay_named(name).is_ok() || self.dormant.link_named(name).is_some() => {
+                Err(ControlError::invalid(format!("{name} is not a VNIC")))
+            }
+            None => Err(ControlError::not_found(format!("there is no VNIC {name}"))),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The driver over an engine that only takes notes.
 
+mod dormant;
 mod link_properties;
 mod mtu;
+mod rename;
 mod targets;
 
 use std::cell::Cell;
@@ -36,6 +38,8 @@ struct Notes {
     refuse_device: bool,
     /// The device that is not changed.
     refuse_change: Option<LinkName>,
+    /// Devices whose change was finished at the start.
+    finished: Vec<String>,
     /// The last timing that an overlay was given.
     timing: Option<Timing>,
     sources: Option<Sources>,
@@ -96,10 +100,11 @@ impl Engine for Notes {
         Ok(name.as_str() == "foreign0")
     }
 
-    fn add_device(&mut self, _over: LinkId, spec: &DeviceSpec, _existing: Existing) -> Result<(), TapError> {
+    fn add_device(&mut self, _over: LinkId, spec: &DeviceSpec, existing: Existing) -> Result<(), TapError> {
         if self.refuse_device {
             return Err(TapError::NameTaken(spec.name.clone()));
         }
+        self.finished.extend((existing == Existing::Finish).then(|| spec.name.to_string()));
         self.devices.insert(spec.link, spec.clone());
         Ok(())
     }
