@@ -127,6 +127,7 @@ mod tests {
         let property = |spec: &overlay_core::property::PropertySpec| PropertyValue {
             value: Some(value(&spec.name)),
             spec: spec.clone(),
+            given: None,
         };
         let listen = ENCAPS[0].properties().iter().filter(|spec| spec.name.contains("/listen_"));
         let overlay = OverlayInfo {

@@ -220,7 +220,7 @@ pub(crate) fn direct() -> PluginInfo {
 }
 
 fn valued(spec: PropertySpec, value: &str) -> PropertyValue {
-    PropertyValue { spec, value: Some(value.to_owned()) }
+    PropertyValue { spec, value: Some(value.to_owned()), given: None }
 }
 
 /// The overlay of the reference's first example, its properties in an order that shows whether they are sorted.

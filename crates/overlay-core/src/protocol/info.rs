@@ -21,6 +21,9 @@ pub struct PropertyValue {
     pub spec: PropertySpec,
     /// Its value as a user would type it, where it has one.
     pub value: Option<String>,
+    /// What was given, where the value has come of that: `auto`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<String>,
 }
 
 /// The kind of a link.

@@ -2,7 +2,8 @@
 
 use overlay_core::engine::Engine;
 use overlay_core::property::{
-    Assignment, MTU, TARGET_AGEING, TARGET_MAXIMUM, TARGET_NEGATIVE, TARGET_TIMEOUT,
+    Assignment, MTU, OVERLAY_PROPERTIES, Permission, PropertyError, TARGET_AGEING, TARGET_MAXIMUM,
+    TARGET_NEGATIVE, TARGET_TIMEOUT,
 };
 use overlay_core::protocol::{ControlError, ErrorCode};
 use overlay_core::types::{LinkId, LinkName, OverlayMtu};
@@ -18,6 +19,30 @@ impl Overlay {
     /// Whether a property can change while the overlay runs.
     fn is_live(&self, property: &str) -> bool {
         LIVE.contains(&property) || self.encap.is_live(property)
+    }
+
+    /// Why a property does not change while the overlay is there.
+    fn why_fixed(&self, property: &str) -> ControlError {
+        let table = OVERLAY_PROPERTIES.iter().chain(self.encap.properties());
+        let Some(spec) = table.clone().find(|spec| spec.name == property) else {
+            let known = table.map(|spec| &*spec.name).collect::<Vec<_>>().join(", ");
+            return PropertyError::Unknown { name: property.to_owned(), known }.into();
+        };
+        let reason = match property {
+            "vnetid" => "its tunnel ends and its search plugin know the overlay by it",
+            "encap" => "the overlay's socket and its tunnel ends speak it",
+            "search" => "the overlay's varpd instance is of that plugin",
+            _ if spec.permission == Permission::ReadOnly => {
+                return PropertyError::ReadOnly(property.to_owned()).into();
+            }
+            _ => "the overlay's socket is open with it, and frames on their way there would be lost",
+        };
+        let problem = format!("property '{property}' does not change while the overlay is there: {reason}");
+        let hint = format!(
+            "make another overlay with it beside {}, and move the VNICs there; or delete them and the overlay, and create it again",
+            self.record.name
+        );
+        ControlError::new(ErrorCode::Unsupported, problem).with_hint(hint)
     }
 }
 
@@ -40,9 +65,7 @@ impl<E: Engine> Driver<E> {
     ) -> Result<(), ControlError> {
         let Some(overlay) = self.overlays.get(&id) else { return Ok(()) };
         if let Some(fixed) = changes.iter().find(|one| !overlay.is_live(&one.name)) {
-            let problem = format!("property '{}' does not change while the overlay is there", fixed.name);
-            let hint = "delete the overlay and create it again; its VNICs have to go first";
-            return Err(ControlError::new(ErrorCode::Unsupported, problem).with_hint(hint));
+            return Err(overlay.why_fixed(&fixed.name));
         }
         let mut after = overlay.clone();
         after.record = overlay.record.changed(changes, temporary);

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use overlay_core::encap::ENCAPS;
 use overlay_core::engine::Engine;
-use overlay_core::property::{OVERLAY_PROPERTIES, Possible, PropertySpec};
+use overlay_core::property::{MTU, OVERLAY_PROPERTIES, Possible, PropertySpec};
 use overlay_core::protocol::{
     CounterInfo, LinkClass, LinkInfo, LinkState, OverlayInfo, PluginInfo, PropertyValue, Status, VnicInfo,
 };
@@ -172,9 +172,10 @@ impl Overlay {
     }
 
     fn property(&self, mut spec: PropertySpec) -> PropertyValue {
+        // What `auto` has come to, and that it was asked for.
+        let given = self.properties.text(MTU).filter(|_| spec.name == MTU).map(str::to_owned);
         let value = match &*spec.name {
-            // What `auto` has come to, and that it was asked for.
-            "mtu" if self.properties.uint("mtu").is_none() => Some(format!("{} (auto)", self.mtu)),
+            MTU => Some(self.mtu.to_string()),
             "vnetid" => Some(self.record.vnetid.to_string()),
             "encap" => {
                 let names = ENCAPS.iter().map(|encap| Cow::Borrowed(encap.name()));
@@ -184,6 +185,6 @@ impl Overlay {
             "varpd/id" => self.association.as_ref().map(|association| association.instance.to_string()),
             name => self.properties.value(name).map(ToString::to_string),
         };
-        PropertyValue { spec, value }
+        PropertyValue { spec, value, given }
     }
 }

@@ -285,8 +285,11 @@ impl Instance {
         match &self.plugin {
             Known::There(plugin, properties, _) => {
                 let value = |name: &str| properties.value(name).map(ToString::to_string);
-                let shown =
-                    |spec: &PropertySpec| PropertyValue { value: value(&spec.name), spec: spec.clone() };
+                let shown = |spec: &PropertySpec| PropertyValue {
+                    value: value(&spec.name),
+                    spec: spec.clone(),
+                    given: None,
+                };
                 plugin.properties().iter().map(shown).collect()
             }
             Known::Missing(..) => self.given.iter().map(shown_alone).collect(),
@@ -317,5 +320,5 @@ fn shown_alone(given: &Assignment) -> PropertyValue {
         name: given.name.clone().into(),
         ..PropertySpec::new("", Kind::String, Possible::Any, None, "")
     };
-    PropertyValue { spec, value: Some(given.value.clone()) }
+    PropertyValue { spec, value: Some(given.value.clone()), given: None }
 }

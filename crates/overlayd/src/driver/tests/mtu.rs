@@ -23,7 +23,11 @@ fn overlay(bench: &mut Bench, listen: &str, mtu: &str, underlay: Option<u32>) ->
 
 fn shown(bench: &mut Bench, name: &str) -> String {
     let shown = bench.info().properties.into_iter().find(|one| one.spec.name == name);
-    shown.and_then(|one| one.value).unwrap()
+    let shown = shown.unwrap();
+    match shown.given {
+        Some(given) => format!("{} by {given}", shown.value.unwrap()),
+        None => shown.value.unwrap(),
+    }
 }
 
 #[test]
@@ -54,7 +58,7 @@ fn an_mtu_is_derived_from_the_underlay_within_its_bounds() {
     ] {
         let mut bench = Bench::new();
         overlay(&mut bench, listen, "auto", Some(underlay));
-        assert_eq!(shown(&mut bench, "mtu"), format!("{expected} (auto)"));
+        assert_eq!(shown(&mut bench, "mtu"), format!("{expected} by auto"));
         bench.call(vnic("foo0", "demo0")).unwrap();
         assert_eq!(bench.device("foo0").mtu.octets(), expected);
     }
@@ -65,14 +69,14 @@ fn a_derived_mtu_is_what_it_was_while_the_underlay_is_not_known() {
     let mut bench = Bench::new();
     overlay(&mut bench, "10.0.0.1", "auto", Some(1480));
     bench.restarted();
-    assert_eq!(shown(&mut bench, "mtu"), "1430 (auto)");
+    assert_eq!(shown(&mut bench, "mtu"), "1430 by auto");
     bench.restarted_on(Some(1400));
-    assert_eq!(shown(&mut bench, "mtu"), "1350 (auto)");
+    assert_eq!(shown(&mut bench, "mtu"), "1350 by auto");
     bench.restarted_on(None);
-    assert_eq!(shown(&mut bench, "mtu"), "1350 (auto)", "the last that was known");
+    assert_eq!(shown(&mut bench, "mtu"), "1350 by auto", "the last that was known");
     let mut bench = Bench::new();
     overlay(&mut bench, "10.0.0.1", "auto", None);
-    assert_eq!(shown(&mut bench, "mtu"), "1400 (auto)");
+    assert_eq!(shown(&mut bench, "mtu"), "1400 by auto");
 }
 
 #[test]

@@ -120,10 +120,16 @@ fn properties_of_the_target_table_change_while_it_runs_and_stay() {
     bench.restarted();
     assert_eq!(bench.driver.engine.timing, Some(timing));
     assert!(bench.refusal(set("target/ageing", "x")).contains("not a whole number"));
-    assert_eq!(
-        bench.refusal(set("vxlan/listen_port", "1")),
-        "property 'vxlan/listen_port' does not change while the overlay is there"
-    );
+    for (name, reason) in [
+        ("vxlan/listen_port", "while the overlay is there: the overlay's socket is open with it"),
+        ("vnetid", "while the overlay is there: its tunnel ends"),
+        ("encap", "while the overlay is there: the overlay's socket and its tunnel ends speak it"),
+        ("varpd/id", "property 'varpd/id' is read-only"),
+        ("colour", "unknown property 'colour' (known ones: mtu, "),
+    ] {
+        let refusal = bench.refusal(set(name, "1"));
+        assert!(refusal.contains(reason), "{refusal}");
+    }
 }
 
 #[test]
