@@ -1,0 +1,92 @@
+//! The command line: illumos's subcommands and options (dladm(8)), and `--json` beside `-p`.
+//!
+//! The values of options are texts here; each command reads its own, so that what is wrong with one is said
+//! in the words of its type.
+
+mod format;
+mod help;
+mod link;
+mod overlay;
+mod vnic;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub(crate) use format::{Format, Statistics};
+pub(crate) use link::ShowLink;
+pub(crate) use overlay::{CreateOverlay, DeleteOverlay, ModifyOverlay, ShowOverlay, ShowSearch};
+pub(crate) use vnic::{CreateVnic, DeleteVnic, ShowVnic};
+
+/// Manage overlay networks and the VNICs on them.
+#[derive(Debug, Parser)]
+#[command(name = "dladm", version, after_help = "Without a command, the links are shown (show-link).")]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create an overlay
+    CreateOverlay(CreateOverlay),
+    /// Delete an overlay that has no VNICs
+    DeleteOverlay(DeleteOverlay),
+    /// Change an overlay's target table or its properties while it runs
+    ModifyOverlay(ModifyOverlay),
+    /// Show overlays: properties, status, targets or statistics
+    ShowOverlay(ShowOverlay),
+    /// Show search plugins and their properties
+    ShowSearch(ShowSearch),
+    /// Create a VNIC on an overlay
+    CreateVnic(CreateVnic),
+    /// Delete a VNIC
+    DeleteVnic(DeleteVnic),
+    /// Show VNICs
+    ShowVnic(ShowVnic),
+    /// Show overlays and VNICs as links
+    ShowLink(ShowLink),
+}
+
+/// The whole command line, with help on every property that is known without asking varpd.
+pub(crate) fn command() -> clap::Command {
+    Cli::command().mut_subcommand("create-overlay", |create| create.after_help(help::create_overlay()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for subcommand in command().get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+            let help = subcommand.clone().render_help().to_string();
+            assert!(help.contains(&format!("dladm {} ", subcommand.get_name())), "{help}");
+            assert!(help.contains("Example"), "{help}");
+        }
+    }
+
+    #[test]
+    fn the_help_lists_the_properties() {
+        let help = help::create_overlay();
+        assert!(help.contains("mtu ") && help.contains("vxlan/listen_ip "), "{help}");
+        assert!(help.contains("[default: 4789]") && !help.contains("varpd/id"), "{help}");
+    }
+
+    #[test]
+    fn the_last_form_of_show_overlay_wins() {
+        let cli = |text: &str| Cli::try_parse_from(text.split(' ')).unwrap().command;
+        let Some(Command::ShowOverlay(show)) = cli("dladm show-overlay -f -t") else { panic!() };
+        assert!(show.target && !show.fma);
+        let Some(Command::CreateOverlay(create)) = cli("dladm create-overlay -e a -e b -s c -v 1 -v -2 d0")
+        else {
+            panic!()
+        };
+        assert_eq!((&*create.encap, &*create.vnetid), ("b", "-2"));
+    }
+}

@@ -1,0 +1,62 @@
+use clap::Args;
+
+use super::{Format, Statistics};
+
+/// `create-vnic`.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "dladm create-vnic [-t] -l LINK [-m ADDRESS|auto|{random [-r PREFIX]}] [-v VID] [-p PROP=VALUE[,...]] VNIC"
+)]
+#[command(after_help = "Examples:
+  dladm create-vnic -l demo0 foo0
+  dladm create-vnic -l demo0 -m 2:8:20:ab:cd:ef -v 7 foo1")]
+pub(crate) struct CreateVnic {
+    /// End with the next boot
+    #[arg(short, long)]
+    pub(crate) temporary: bool,
+    /// Overlay that the VNIC is on
+    #[arg(short, long)]
+    pub(crate) link: String,
+    /// MAC address, or `auto` or `random` for one that is drawn
+    #[arg(short, long, value_name = "MAC")]
+    pub(crate) mac_address: Option<String>,
+    /// First octets of a random MAC address, 2:8:20 when not given
+    #[arg(short = 'r', long, value_name = "PREFIX")]
+    pub(crate) mac_prefix: Option<String>,
+    /// VLAN of the VNIC's frames inside the tunnel, 1-4094
+    #[arg(short, long, allow_negative_numbers = true)]
+    pub(crate) vid: Option<String>,
+    /// Link properties: mtu
+    #[arg(short, long = "prop", value_name = "PROP=VALUE[,...]")]
+    pub(crate) properties: Vec<String>,
+    /// Name of the VNIC and its network device, such as foo0
+    pub(crate) vnic: String,
+}
+
+/// `delete-vnic`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  dladm delete-vnic foo0")]
+pub(crate) struct DeleteVnic {
+    /// Name of the VNIC
+    pub(crate) vnic: String,
+}
+
+/// `show-vnic`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  dladm show-vnic
+  dladm show-vnic -l demo0 -p -o link,macaddress
+  dladm show-vnic -s -i 1 foo0")]
+pub(crate) struct ShowVnic {
+    /// Only the VNICs on this overlay
+    #[arg(short, long, value_name = "OVERLAY")]
+    pub(crate) link: Option<String>,
+    /// What they have carried, in place of what they are.
+    #[command(flatten)]
+    pub(crate) statistics: Statistics,
+    /// How it looks.
+    #[command(flatten)]
+    pub(crate) format: Format,
+    /// Name of a VNIC; all of them when not given
+    pub(crate) vnic: Option<String>,
+}
