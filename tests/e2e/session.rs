@@ -168,12 +168,12 @@ fn show_vnic_and_show_link_agree_with_the_device() {
     let scene = Scene::ours(Plan::default());
     let host = &scene.host;
     let vnics = rows(&host.dladm_ok(&["show-vnic"]));
-    assert_eq!(vnics[0], "LINK OVER SPEED MACADDRESS MACADDRTYPE VID");
-    assert!(vnics[1].starts_with("foo0 demo0 ") && vnics[1].ends_with(" random 0"), "{vnics:?}");
+    assert_eq!(vnics[0], "LINK OVER SPEED MACADDRESS MACADDRTYPE VID ZONE");
+    assert!(vnics[1].starts_with("foo0 demo0 ") && vnics[1].ends_with(" random 0 --"), "{vnics:?}");
     let links = rows(&host.dladm_ok(&["show-link"]));
-    assert_eq!(links[0], "LINK CLASS MTU STATE BRIDGE OVER");
-    assert!(links.contains(&"demo0 overlay 1400 up -- --".to_owned()), "{links:?}");
-    assert!(links.contains(&"foo0 vnic 1400 up -- demo0".to_owned()), "{links:?}");
+    assert_eq!(links[0], "LINK CLASS MTU STATE BRIDGE OVER ZONE");
+    assert!(links.contains(&"demo0 overlay 1400 up -- -- --".to_owned()), "{links:?}");
+    assert!(links.contains(&"foo0 vnic 1400 up -- demo0 --".to_owned()), "{links:?}");
     assert_eq!(rows(&host.dladm_ok(&[])), links, "no arguments is show-link");
     assert_eq!(host.net.device("foo0")["mtu"], 1400);
     assert!(host.net.device("foo0")["flags"].to_string().contains("LOWER_UP"));

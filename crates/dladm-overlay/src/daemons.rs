@@ -2,7 +2,7 @@ use std::io;
 
 use overlay_core::control::{Client, ClientError, Daemon, Paths};
 use overlay_core::protocol::{
-    InstanceInfo, LinkInfo, MuxInfo, OverlayInfo, PluginInfo, Request, Response, TargetInfo,
+    InstanceInfo, LinkInfo, LinkPropertyInfo, MuxInfo, OverlayInfo, PluginInfo, Request, Response, TargetInfo,
 };
 use overlay_core::types::{LinkId, LinkName};
 
@@ -47,6 +47,14 @@ pub(crate) trait Daemons {
     fn links(&mut self) -> Result<Vec<LinkInfo>, ClientError> {
         match self.ask(Daemon::Overlayd, Request::Links)? {
             Response::Links(links) => Ok(links),
+            _ => Err(unexpected(Daemon::Overlayd)),
+        }
+    }
+
+    /// The link properties of every link.
+    fn link_properties(&mut self) -> Result<Vec<LinkPropertyInfo>, ClientError> {
+        match self.ask(Daemon::Overlayd, Request::LinkProperties)? {
+            Response::LinkProperties(properties) => Ok(properties),
             _ => Err(unexpected(Daemon::Overlayd)),
         }
     }

@@ -49,6 +49,14 @@ impl Session<'_> {
         self.complain(&format!("dladm: warning: {what}"));
     }
 
+    /// A line about something that was not done while the rest was, and one of what to do about it.
+    pub(crate) fn warn_of(&mut self, failure: &Failure) {
+        self.warn(failure);
+        if let Some(hint) = failure.hint() {
+            self.complain(hint);
+        }
+    }
+
     /// A printer for the fields that were asked for.
     pub(crate) fn printer(
         &mut self,

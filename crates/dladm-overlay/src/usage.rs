@@ -76,10 +76,10 @@ mod tests {
             ("show-link --json=3", "show-link: '--json' takes no value"),
             ("show-link -i 1", "show-link: missing --statistics"),
             ("create-vnic -l d0 -r 2:8:20 v0", "create-vnic: -r goes with -m random only"),
-            ("show-link -p", "show-link: -p needs a list of fields with -o"),
+            ("show-link -p", "show-link: parsable output needs a list of fields with -o"),
             ("show-search a b", "show-search: unexpected argument 'b'"),
-            ("show-search -p", "show-search: -p needs a list of fields with -o"),
-            ("show-overlay -p -o all", "show-overlay: -p needs a list of fields with -o"),
+            ("show-search -p", "show-search: parsable output needs a list of fields with -o"),
+            ("show-overlay -p -o all", "show-overlay: parsable output needs a list of fields with -o"),
         ] {
             let ran = Twin::default().run(arguments);
             let command = arguments.split(' ').next().unwrap();

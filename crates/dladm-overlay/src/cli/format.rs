@@ -30,10 +30,15 @@ pub(crate) struct Format {
 impl Format {
     /// The style asked for; `human` is that for people.
     pub(crate) const fn style(&self, human: Style) -> Style {
-        match (self.json, self.parsable) {
-            (true, _) => Style::Json,
-            (_, true) => Style::Parsable,
-            _ => human,
-        }
+        style(self.json, self.parsable, human)
+    }
+}
+
+/// The style of `--json`, of that for scripts, or else `human`.
+pub(crate) const fn style(json: bool, parsable: bool, human: Style) -> Style {
+    match (json, parsable) {
+        (true, _) => Style::Json,
+        (_, true) => Style::Parsable,
+        _ => human,
     }
 }

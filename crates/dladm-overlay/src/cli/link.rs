@@ -1,6 +1,8 @@
 use clap::Args;
 
+use super::format::style;
 use super::{Format, Statistics};
+use crate::table::Style;
 
 /// `show-link`.
 #[derive(Debug, Args)]
@@ -17,4 +19,70 @@ pub(crate) struct ShowLink {
     pub(crate) format: Format,
     /// Name of an overlay or VNIC; all of them when not given
     pub(crate) link: Option<String>,
+}
+
+/// `set-linkprop`.
+#[derive(Debug, Args)]
+#[command(override_usage = "dladm set-linkprop [-t] -p PROP=VALUE[,...] LINK")]
+pub(crate) struct SetLinkprop {
+    /// End with the next boot
+    #[arg(short, long)]
+    pub(crate) temporary: bool,
+    /// Properties with their new values; several values of one have commas between them
+    #[arg(short, long = "prop", value_name = "PROP=VALUE[,...]", required = true)]
+    pub(crate) properties: Vec<String>,
+    /// Name of an overlay or VNIC
+    pub(crate) link: String,
+}
+
+/// `reset-linkprop`.
+#[derive(Debug, Args)]
+#[command(override_usage = "dladm reset-linkprop [-t] [-p PROP[,...]] LINK")]
+#[command(after_help = "Examples:
+  dladm reset-linkprop -p maxbw,protection foo0
+  dladm reset-linkprop foo0")]
+pub(crate) struct ResetLinkprop {
+    /// Until the next boot: what is stored stays
+    #[arg(short, long)]
+    pub(crate) temporary: bool,
+    /// Properties; every one that can be set when not given
+    #[arg(short, long = "prop", value_name = "PROP[,...]")]
+    pub(crate) properties: Vec<String>,
+    /// Name of an overlay or VNIC
+    pub(crate) link: String,
+}
+
+/// `show-linkprop`.
+#[derive(Debug, Args)]
+#[command(override_usage = "dladm show-linkprop [-P] [-c | --json] [-o FIELD[,...]] [-p PROP[,...]] [LINK]")]
+#[command(after_help = "Examples:
+  dladm show-linkprop foo0
+  dladm show-linkprop -p maxbw,priority
+  dladm show-linkprop -c -o value -p mtu foo0
+  dladm show-linkprop -P foo0")]
+pub(crate) struct ShowLinkprop {
+    /// The stored values, in place of those that are in force
+    #[arg(short = 'P', long)]
+    pub(crate) persistent: bool,
+    /// For scripts: the fields of -o between colons, without a header
+    #[arg(short = 'c', long, alias = "parseable", conflicts_with = "json")]
+    pub(crate) parsable: bool,
+    /// Fields to show, or `all`
+    #[arg(short = 'o', long = "output", value_name = "FIELD[,FIELD...]")]
+    pub(crate) fields: Option<String>,
+    /// As an array of JSON objects
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Properties to show; all of them when not given
+    #[arg(short, long = "prop", value_name = "PROP[,...]")]
+    pub(crate) properties: Vec<String>,
+    /// Name of an overlay or VNIC; all of them when not given
+    pub(crate) link: Option<String>,
+}
+
+impl ShowLinkprop {
+    /// The style asked for.
+    pub(crate) const fn style(&self) -> Style {
+        style(self.json, self.parsable, Style::Wrapped)
+    }
 }

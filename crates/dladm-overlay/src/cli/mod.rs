@@ -12,7 +12,7 @@ mod vnic;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use format::{Format, Statistics};
-pub(crate) use link::ShowLink;
+pub(crate) use link::{ResetLinkprop, SetLinkprop, ShowLink, ShowLinkprop};
 pub(crate) use overlay::{CreateOverlay, DeleteOverlay, ModifyOverlay, ShowOverlay, ShowSearch};
 pub(crate) use vnic::{CreateVnic, DeleteVnic, ShowVnic};
 
@@ -46,11 +46,20 @@ pub(crate) enum Command {
     ShowVnic(ShowVnic),
     /// Show overlays and VNICs as links
     ShowLink(ShowLink),
+    /// Set properties of a link while it runs
+    SetLinkprop(SetLinkprop),
+    /// Give properties of a link back their defaults
+    ResetLinkprop(ResetLinkprop),
+    /// Show the properties of links
+    ShowLinkprop(ShowLinkprop),
 }
 
 /// The whole command line, with help on every property that is known without asking varpd.
 pub(crate) fn command() -> clap::Command {
-    Cli::command().mut_subcommand("create-overlay", |create| create.after_help(help::create_overlay()))
+    Cli::command()
+        .mut_subcommand("create-overlay", |create| create.after_help(help::create_overlay()))
+        .mut_subcommand("create-vnic", |create| create.after_help(help::create_vnic()))
+        .mut_subcommand("set-linkprop", |set| set.after_help(help::set_linkprop()))
 }
 
 #[cfg(test)]
@@ -76,6 +85,10 @@ mod tests {
         let help = help::create_overlay();
         assert!(help.contains("mtu ") && help.contains("vxlan/listen_ip "), "{help}");
         assert!(help.contains("[default: 4789]") && !help.contains("varpd/id"), "{help}");
+        for help in [help::create_vnic(), help::set_linkprop()] {
+            assert!(help.contains("secondary-macs ") && help.contains("off,on [default: on]"), "{help}");
+            assert!(!help.contains("  state "), "{help}");
+        }
     }
 
     #[test]

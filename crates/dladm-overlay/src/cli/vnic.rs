@@ -7,9 +7,6 @@ use super::{Format, Statistics};
 #[command(
     override_usage = "dladm create-vnic [-t] -l LINK [-m ADDRESS|auto|{random [-r PREFIX]}] [-v VID] [-p PROP=VALUE[,...]] VNIC"
 )]
-#[command(after_help = "Examples:
-  dladm create-vnic -l demo0 foo0
-  dladm create-vnic -l demo0 -m 2:8:20:ab:cd:ef -v 7 foo1")]
 pub(crate) struct CreateVnic {
     /// End with the next boot
     #[arg(short, long)]
@@ -26,7 +23,7 @@ pub(crate) struct CreateVnic {
     /// VLAN of the VNIC's frames inside the tunnel, 1-4094
     #[arg(short, long, allow_negative_numbers = true)]
     pub(crate) vid: Option<String>,
-    /// Link properties: mtu
+    /// Link properties
     #[arg(short, long = "prop", value_name = "PROP=VALUE[,...]")]
     pub(crate) properties: Vec<String>,
     /// Name of the VNIC and its network device, such as foo0

@@ -78,6 +78,12 @@ mod tests {
             ("-l demo0 -m 2:8:20:AB:1:2", r#""mac":{"fixed":"2:8:20:ab:1:2"}"#),
             ("--link demo0 -v 4094 -t", r#""vid":4094,"properties":[],"temporary":true"#),
             ("-l demo0 -p mtu=1000", r#""properties":[{"name":"mtu","value":"1000"}]"#),
+            ("-l demo0 -p zone=db", r#""properties":[{"name":"zone","value":"db"}]"#),
+            ("-l demo0 -p maxbw=2G,priority=low", r#"[{"name":"maxbw","value":"2G"},{"name":"priority","#),
+            (
+                "-l demo0 -p allowed-ips=192.0.2.1,192.0.2.2 -p protection=ip-nospoof",
+                r#"[{"name":"allowed-ips","value":"192.0.2.1,192.0.2.2"},{"name":"protection","#,
+            ),
         ] {
             let mut twin = Twin::default();
             let ran = twin.run(&format!("create-vnic {options} foo0"));
@@ -103,7 +109,16 @@ mod tests {
             ("-l demo0 -m 0:0:0:0:0:0", "the all-zero MAC address cannot be a card's own".to_owned()),
             ("-l demo", "'demo' is not a link name".to_owned()),
             ("-l demo0 -p mtu=1", "property 'mtu' cannot be '1': it is not in 576-8900".to_owned()),
-            ("-l demo0 -p zone=a", "unknown property 'zone' (known ones: mtu)".to_owned()),
+            (
+                "-l demo0 -p pool=a",
+                "unknown property 'pool' (known ones: zone, state, mtu, secondary-macs".to_owned(),
+            ),
+            ("-l demo0 -p state=up", "property 'state' is read-only".to_owned()),
+            (
+                "-l demo0 -p protection=mac-nospoof,all",
+                "property 'protection' cannot be 'all': it is none of mac-nospoof, restricted, ip-nosp"
+                    .to_owned(),
+            ),
         ] {
             let mut twin = Twin::default();
             let ran = twin.run(&format!("create-vnic {options} foo0"));

@@ -4,11 +4,16 @@ mod create_overlay;
 mod create_vnic;
 mod delete_overlay;
 mod delete_vnic;
+mod link_faults;
+mod link_properties;
 mod modify_overlay;
 mod overlay_changes;
 mod overlay_plan;
 mod overlay_rows;
+mod reset_linkprop;
+mod set_linkprop;
 mod show_link;
+mod show_linkprop;
 mod show_overlay;
 mod show_search;
 mod show_vnic;
@@ -30,6 +35,14 @@ pub(crate) enum Outcome {
     Partial,
 }
 
+impl Outcome {
+    /// What was done of two things.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        if self == Self::Whole { other } else { self }
+    }
+}
+
 /// Runs a command; none at all is `show-link`, as in illumos.
 pub(crate) fn run(command: Option<Command>, session: &mut Session<'_>) -> Result<Outcome, Error> {
     let links = || {
@@ -45,6 +58,9 @@ pub(crate) fn run(command: Option<Command>, session: &mut Session<'_>) -> Result
         Command::DeleteVnic(arguments) => delete_vnic::run(&arguments, session)?,
         Command::ShowVnic(arguments) => show_vnic::run(&arguments, session)?,
         Command::ShowLink(arguments) => show_link::run(&arguments, session)?,
+        Command::SetLinkprop(arguments) => return set_linkprop::run(&arguments, session),
+        Command::ResetLinkprop(arguments) => return reset_linkprop::run(&arguments, session),
+        Command::ShowLinkprop(arguments) => return show_linkprop::run(&arguments, session),
     }
     Ok(Outcome::Whole)
 }

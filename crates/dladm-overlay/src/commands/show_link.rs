@@ -1,6 +1,6 @@
 use overlay_core::protocol::{LinkClass, LinkInfo, LinkState};
 
-use super::statistics;
+use super::{link_faults, statistics};
 use crate::cli::ShowLink;
 use crate::error::{Error, Failure};
 use crate::session::Session;
@@ -8,13 +8,15 @@ use crate::table::{Cell, Column, Style};
 
 const COMMAND: &str = "show-link";
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     Column::new("LINK", 12),
     Column::new("CLASS", 10),
     Column::new("MTU", 7),
     Column::new("STATE", 9),
     Column::new("BRIDGE", 11),
-    Column::new("OVER", 30),
+    // 30 in illumos, which has nothing after it.
+    Column::new("OVER", 13),
+    Column::new("ZONE", 20),
 ];
 
 /// Shows links, or what they have carried.
@@ -26,7 +28,14 @@ pub(super) fn run(arguments: &ShowLink, session: &mut Session<'_>) -> Result<(),
     let mut printer = session.printer(COMMAND, columns, fields, style)?;
     let row = if statistics { statistics::row } else { row };
     let rows = |links: &[LinkInfo]| links.iter().map(row).collect();
-    statistics::show(session, &mut printer, interval, |session| find(arguments, session), rows)
+    let found = |session: &mut Session<'_>| {
+        let links = find(arguments, session)?;
+        if style == Style::Human && !statistics {
+            link_faults::warn(&links, session);
+        }
+        Ok(links)
+    };
+    statistics::show(session, &mut printer, interval, found, rows)
 }
 
 fn find(arguments: &ShowLink, session: &mut Session<'_>) -> Result<Vec<LinkInfo>, Error> {
@@ -53,6 +62,7 @@ fn row(link: &LinkInfo) -> Vec<Cell> {
         LinkState::Unknown => "unknown",
     };
     let over = link.vnic.as_ref().and_then(|vnic| vnic.over.as_ref()).map_or_else(Cell::empty, Cell::text);
+    let zone = link.vnic.as_ref().and_then(|vnic| vnic.zone.as_ref()).map_or_else(Cell::empty, Cell::text);
     vec![
         Cell::text(&link.name),
         Cell::text(class),
@@ -60,17 +70,18 @@ fn row(link: &LinkInfo) -> Vec<Cell> {
         Cell::text(state),
         Cell::empty(),
         over,
+        zone,
     ]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::twin::Twin;
+    use super::super::twin::{self, Twin};
 
     const LINKS: &str = "\
-LINK        CLASS     MTU    STATE    BRIDGE     OVER
-blue0       overlay   1400   up       --         --
-web0        vnic      1400   up       --         blue0
+LINK        CLASS     MTU    STATE    BRIDGE     OVER         ZONE
+blue0       overlay   1400   up       --         --           --
+web0        vnic      1400   up       --         blue0        --
 ";
 
     #[test]
@@ -92,12 +103,20 @@ web0        vnic      1400   up       --         blue0
     fn a_program_gets_objects() {
         let ran = Twin::default().run("show-link --json");
         let expected = "[
-  {\"link\": \"blue0\", \"class\": \"overlay\", \"mtu\": 1400, \"state\": \"up\", \"bridge\": null, \"over\": null},
-  {\"link\": \"web0\", \"class\": \"vnic\", \"mtu\": 1400, \"state\": \"up\", \"bridge\": null, \"over\": \"blue0\"}
+  {\"link\": \"blue0\", \"class\": \"overlay\", \"mtu\": 1400, \"state\": \"up\", \"bridge\": null, \"over\": null, \"zone\": null},
+  {\"link\": \"web0\", \"class\": \"vnic\", \"mtu\": 1400, \"state\": \"up\", \"bridge\": null, \"over\": \"blue0\", \"zone\": null}
 ]
 ";
         assert_eq!(ran.out, expected);
         assert_eq!(Twin::default().run("show-link --json -o mtu web0").out, "[\n  {\"mtu\": 1400}\n]\n");
+    }
+
+    #[test]
+    fn a_vnics_zone_is_shown_and_what_is_wrong_with_it_told() {
+        let mut twin = Twin { links: vec![twin::zoned_vnic()], ..Twin::default() };
+        let ran = twin.run("show-link -o link,state,zone");
+        assert_eq!(ran.out, "LINK        STATE    ZONE\nweb2        down     db\n");
+        assert_eq!((ran.status, &*ran.err), (0, "dladm: warning: VNIC web2: there is no zone db\n"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use overlay_core::protocol::{LinkClass, LinkInfo, MacType};
 
-use super::statistics;
+use super::{link_faults, statistics};
 use crate::cli::ShowVnic;
 use crate::error::{Error, Failure};
 use crate::session::Session;
@@ -8,13 +8,15 @@ use crate::table::{Cell, Column, Style};
 
 const COMMAND: &str = "show-vnic";
 
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 8] = [
     Column::new("LINK", 13),
     Column::new("OVER", 13),
     Column::new("SPEED", 9),
     Column::new("MACADDRESS", 18),
     Column::new("MACADDRTYPE", 20),
     Column::new("VID", 7),
+    Column::new("ZONE", 20),
+    Column::new("FAULT", 40).on_request(),
 ];
 
 /// Each VNIC's part of the packets that all those shown have carried.
@@ -28,7 +30,14 @@ pub(super) fn run(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<(),
     let (fields, style) = (arguments.format.fields.as_deref(), arguments.format.style(Style::Human));
     let mut printer = session.printer(COMMAND, &columns, fields, style)?;
     let rows = if statistics { carried } else { properties };
-    statistics::show(session, &mut printer, interval, |session| find(arguments, session), rows)
+    let found = |session: &mut Session<'_>| {
+        let links = find(arguments, session)?;
+        if style == Style::Human && !statistics {
+            link_faults::warn(&links, session);
+        }
+        Ok(links)
+    };
+    statistics::show(session, &mut printer, interval, found, rows)
 }
 
 fn find(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<Vec<LinkInfo>, Error> {
@@ -75,6 +84,8 @@ fn property_row(link: &LinkInfo) -> Option<Vec<Cell>> {
         Cell::text(vnic.mac),
         Cell::text(mac_type),
         vnic.vid.map_or_else(|| Cell::absent("0"), |vid| Cell::number(vid.number())),
+        vnic.zone.as_ref().map_or_else(Cell::empty, Cell::text),
+        vnic.fault.as_ref().map_or_else(Cell::empty, Cell::text),
     ])
 }
 
@@ -93,8 +104,14 @@ mod tests {
     use super::super::twin::{self, Twin};
 
     const VNICS: &str = "\
-LINK         OVER         SPEED    MACADDRESS        MACADDRTYPE         VID
-web0         blue0        0        2:8:20:12:34:56   random              0
+LINK         OVER         SPEED    MACADDRESS        MACADDRTYPE         VID    ZONE
+web0         blue0        0        2:8:20:12:34:56   random              0      --
+";
+
+    const ZONED: &str = "\
+LINK         OVER         SPEED    MACADDRESS        MACADDRTYPE         VID    ZONE
+web0         blue0        0        2:8:20:12:34:56   random              0      --
+web2         blue0        0        2:8:20:0:0:2      fixed               0      db
 ";
 
     #[test]
@@ -114,6 +131,16 @@ web0         blue0        0        2:8:20:12:34:56   random              0
     }
 
     #[test]
+    fn a_vnics_zone_is_shown_and_what_is_wrong_with_it_told() {
+        let mut twin = Twin { links: vec![twin::vnic(), twin::zoned_vnic()], ..Twin::default() };
+        let ran = twin.run("show-vnic");
+        assert_eq!((ran.status, &*ran.out), (0, ZONED));
+        assert_eq!(ran.err, "dladm: warning: VNIC web2: there is no zone db\n");
+        let ran = twin.run("show-vnic -p -o link,zone,fault");
+        assert_eq!((&*ran.out, &*ran.err), ("web0::\nweb2:db:there is no zone db\n", ""));
+    }
+
+    #[test]
     fn a_single_field_is_not_escaped() {
         assert_eq!(Twin::default().run("show-vnic -p -o macaddress").out, "2:8:20:12:34:56\n");
     }
@@ -122,7 +149,7 @@ web0         blue0        0        2:8:20:12:34:56   random              0
     fn a_program_gets_null_for_no_vlan() {
         let ran = Twin::default().run("show-vnic --json");
         let expected = "[\n  {\"link\": \"web0\", \"over\": \"blue0\", \"speed\": 0, \
-            \"macaddress\": \"2:8:20:12:34:56\", \"macaddrtype\": \"random\", \"vid\": null}\n]\n";
+            \"macaddress\": \"2:8:20:12:34:56\", \"macaddrtype\": \"random\", \"vid\": null, \"zone\": null}\n]\n";
         assert_eq!(ran.out, expected);
     }
 

@@ -6,11 +6,15 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use overlay_core::control::{ClientError, Daemon};
-use overlay_core::property::{AddressRule, Kind, OVERLAY_PROPERTIES, Possible, PropertySpec};
+use overlay_core::property::{
+    AddressRule, Kind, OVERLAY_LINK_PROPERTIES, OVERLAY_PROPERTIES, Possible, PropertySpec,
+    VNIC_LINK_PROPERTIES,
+};
 use overlay_core::protocol::{
     ControlError, CounterInfo, DropCount, ErrorCode, InstanceInfo, InstanceState, LinkClass, LinkCounters,
-    LinkInfo, LinkState, MacType, MuxInfo, OffloadInfo, OverlayInfo, PluginInfo, PropertyValue, Request,
-    Response, Status, TargetDestination, TargetInfo, TargetOrigin, TargetPage, TargetState, VnicInfo,
+    LinkInfo, LinkPropertyInfo, LinkState, MacType, MuxInfo, OffloadInfo, OverlayInfo, PluginInfo,
+    PropertyValue, Request, Response, Status, TargetDestination, TargetInfo, TargetOrigin, TargetPage,
+    TargetState, VnicInfo,
 };
 use overlay_core::types::{LinkId, LinkName, MacAddr, VlanId, VnetId};
 
@@ -24,6 +28,7 @@ pub(crate) struct Twin {
     pub(crate) overlays: Vec<OverlayInfo>,
     pub(crate) links: Vec<LinkInfo>,
     pub(crate) instances: Vec<InstanceInfo>,
+    pub(crate) link_properties: Vec<LinkPropertyInfo>,
     /// Entries of target tables, with the overlay that each is of.
     pub(crate) targets: Vec<(&'static str, TargetInfo)>,
     /// Entries on a page of a target table.
@@ -56,6 +61,7 @@ impl Default for Twin {
             overlays: vec![blue()],
             links: vec![overlay_link(), vnic()],
             instances: vec![instance()],
+            link_properties: link_properties(),
             targets: vec![
                 ("blue0", target(None, "192.0.2.20:4789")),
                 ("red0", target(Some("2:8:20:ab:cd:ef"), "192.0.2.21:4789")),
@@ -136,10 +142,13 @@ impl Twin {
             | Request::SetTarget { .. }
             | Request::RemoveTarget { .. }
             | Request::FlushTargets { .. }
+            | Request::SetLinkProperties { .. }
+            | Request::ResetLinkProperties { .. }
             | Request::SetOverlayProperties { .. }
             | Request::SetInstanceProperties { .. } => Response::Done,
             Request::Links => Response::Links(self.links.clone()),
             Request::Overlays => Response::Overlays(self.overlays.clone()),
+            Request::LinkProperties => Response::LinkProperties(self.link_properties.clone()),
             Request::Muxes => Response::Muxes(vec![mux()]),
             Request::Targets { overlay, page } => Response::Targets(self.targets(overlay, *page)),
             Request::Instances => Response::Instances(self.instances.clone()),
@@ -374,4 +383,45 @@ pub(crate) fn tagged_vnic() -> LinkInfo {
     };
     let counters = LinkCounters { in_frames: 30, in_bytes: 3000, ..LinkCounters::default() };
     LinkInfo { id: id(10), name: "web1".parse().unwrap(), counters, vnic: Some(info), ..vnic() }
+}
+
+/// One whose zone is not there.
+pub(crate) fn zoned_vnic() -> LinkInfo {
+    let info = VnicInfo {
+        over: "blue0".parse().ok(),
+        mac: MacAddr([2, 8, 0x20, 0, 0, 2]),
+        mac_type: MacType::Fixed,
+        zone: "db".parse().ok(),
+        fault: Some("there is no zone db".to_owned()),
+        vid: None,
+        offloads: OffloadInfo::default(),
+    };
+    let name = "web2".parse().unwrap();
+    LinkInfo { id: id(11), name, state: LinkState::Down, vnic: Some(info), ..vnic() }
+}
+
+/// What [`link_properties`] have, and what is stored of it.
+const LINK_PROPERTY_VALUES: [(&str, &str, Option<&str>); 6] = [
+    ("state", "up", None),
+    ("mtu", "1400", None),
+    ("maxbw", "12.500", Some("100")),
+    ("priority", "high", None),
+    ("promisc-filtered", "on", None),
+    ("allowed-ips", "192.0.2.30/32,2001:db8::/64", Some("192.0.2.30/32,2001:db8::/64")),
+];
+
+/// The link properties of the overlay and the VNIC.
+fn link_properties() -> Vec<LinkPropertyInfo> {
+    let tables = [("blue0", OVERLAY_LINK_PROPERTIES), ("web0", VNIC_LINK_PROPERTIES)];
+    let rows = tables.iter().flat_map(|(link, table)| table.iter().map(|spec| (*link, spec.clone())));
+    let info = |(link, spec): (&str, PropertySpec)| {
+        let row = LINK_PROPERTY_VALUES.iter().find(|(name, ..)| *name == spec.name);
+        LinkPropertyInfo {
+            link: link.parse().unwrap(),
+            value: row.map(|(_, value, _)| (*value).to_owned()),
+            stored: row.and_then(|(.., stored)| *stored).map(str::to_owned),
+            spec,
+        }
+    };
+    rows.map(info).collect()
 }

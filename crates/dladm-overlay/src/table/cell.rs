@@ -7,6 +7,8 @@ use serde_json::Value;
 pub(crate) struct Cell {
     /// As people and scripts see it; empty where there is no value.
     pub(super) text: String,
+    /// As people alone see it, where that is another.
+    pub(super) shown: Option<String>,
     /// As JSON has it.
     pub(super) json: Value,
 }
@@ -15,44 +17,60 @@ impl Cell {
     /// A text.
     pub(crate) fn text(text: impl Display) -> Self {
         let text = text.to_string();
-        Self { json: Value::from(&*text), text }
+        Self::new(Value::from(&*text), text)
     }
 
     /// A number.
     pub(crate) fn number(number: impl Into<u64>) -> Self {
         let number = number.into();
-        Self { text: number.to_string(), json: number.into() }
+        Self::new(number, number.to_string())
     }
 
     /// A value of a property as a user would type it: a number in JSON where it is one by its kind.
     pub(crate) fn typed(text: &str, numeric: bool) -> Self {
         let number = text.parse::<i64>().map(Value::from).or_else(|_| text.parse::<u64>().map(Value::from));
         match number {
-            Ok(json) if numeric => Self { text: text.to_owned(), json },
+            Ok(json) if numeric => Self::new(json, text.to_owned()),
             _ => Self::text(text),
         }
+    }
+
+    /// A rate in Mbit/s, perhaps with decimals; people see it right-aligned, as in illumos (linkprop.c).
+    pub(crate) fn rate(text: &str) -> Self {
+        let json = text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from);
+        Self::new(json, text.to_owned()).shown(format!("{text:>5}"))
     }
 
     /// `part` of `whole` in percent, with one decimal.
     pub(crate) fn percent(part: u64, whole: u64) -> Self {
         let percent = if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 };
         let rounded = (percent * 10.0).round() / 10.0;
-        Self { text: format!("{rounded:.1}"), json: rounded.into() }
+        Self::new(rounded, format!("{rounded:.1}"))
     }
 
     /// Whether something is so: `y` or `-`.
     pub(crate) fn flag(so: bool) -> Self {
-        Self { text: if so { "y" } else { "-" }.to_owned(), json: so.into() }
+        Self::new(so, if so { "y" } else { "-" }.to_owned())
     }
 
     /// No value.
     pub(crate) const fn empty() -> Self {
-        Self { text: String::new(), json: Value::Null }
+        Self { text: String::new(), shown: None, json: Value::Null }
     }
 
     /// No value, where people and scripts see `text` in its place.
     pub(crate) fn absent(text: &str) -> Self {
-        Self { text: text.to_owned(), json: Value::Null }
+        Self::new(Value::Null, text.to_owned())
+    }
+
+    /// The same value, shown to people as `text`.
+    #[must_use]
+    pub(crate) fn shown(self, text: String) -> Self {
+        Self { shown: Some(text), ..self }
+    }
+
+    fn new(json: impl Into<Value>, text: String) -> Self {
+        Self { text, shown: None, json: json.into() }
     }
 }
 
@@ -67,6 +85,13 @@ mod tests {
         assert_eq!(Cell::typed("18446744073709551615", true).json, u64::MAX);
         assert_eq!(Cell::typed("23", false).json, "23");
         assert_eq!(Cell::typed("auto", true).json, "auto");
+    }
+
+    #[test]
+    fn a_rate_is_a_number_and_right_aligned_for_people() {
+        let rate = Cell::rate("1.200");
+        assert_eq!((&*rate.text, rate.json), ("1.200", 1.2.into()));
+        assert_eq!(Cell::rate("100").shown.as_deref(), Some("  100"));
     }
 
     #[test]

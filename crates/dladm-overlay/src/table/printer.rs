@@ -54,9 +54,14 @@ impl Printer {
     }
 
     fn row(&mut self, cells: &[&Cell]) -> String {
-        let texts: Vec<_> = cells.iter().map(|cell| one_line(&cell.text)).collect();
+        let for_scripts = self.style == Style::Parsable;
+        let text = |cell: &&Cell| match &cell.shown {
+            Some(shown) if !for_scripts => one_line(shown),
+            _ => one_line(&cell.text),
+        };
+        let texts: Vec<_> = cells.iter().map(text).collect();
         let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-        if self.style == Style::Parsable {
+        if for_scripts {
             return parsable::row(&texts);
         }
         let row = human::row(&self.columns, &texts, self.style == Style::Wrapped);
@@ -102,6 +107,14 @@ mod tests {
     fn fields_come_in_the_order_asked_for() {
         assert_eq!(printer(Some("mtu,link"), Style::Parsable, 24).render(&rows(1)), "0:a0\n");
         assert_eq!(printer(Some("mtu"), Style::Json, 24).render(&rows(1)), "[\n  {\"mtu\": 0}\n]\n");
+    }
+
+    #[test]
+    fn what_people_are_shown_is_not_for_scripts_and_programs() {
+        let rows = [vec![Cell::text("a0"), Cell::number(1450u32).shown("1450 (auto)".to_owned())]];
+        assert_eq!(printer(None, Style::Human, 24).render(&rows), "LINK  MTU\na0    1450 (auto)\n");
+        assert_eq!(printer(Some("mtu"), Style::Parsable, 24).render(&rows), "1450\n");
+        assert_eq!(printer(Some("mtu"), Style::Json, 24).render(&rows), "[\n  {\"mtu\": 1450}\n]\n");
     }
 
     #[test]

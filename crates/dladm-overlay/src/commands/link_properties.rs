@@ -1,0 +1,48 @@
+//! What the commands on link properties have in common.
+
+use std::fmt::Display;
+
+use overlay_core::control::ClientError;
+use overlay_core::protocol::{ErrorCode, Request};
+use overlay_core::types::LinkName;
+
+use super::Outcome;
+use crate::error::{Error, Failure};
+use crate::session::Session;
+
+/// The link of a name, if there is one.
+pub(super) fn link(what: &str, name: &str, session: &mut Session<'_>) -> Result<LinkName, Failure> {
+    let name: LinkName = name.parse().map_err(|error| Failure::new(what, error))?;
+    let links = session.daemons.links().map_err(|error| Failure::of_daemon(what, &error))?;
+    if links.iter().any(|link| link.name == name) { Ok(name) } else { Err(missing(what)) }
+}
+
+/// There is no link of the name given.
+pub(super) fn missing(what: impl Display) -> Failure {
+    Failure::new(what, "there is no such link").or_hint("what there is: dladm show-link")
+}
+
+/// The names in the lists of `-p`.
+pub(super) fn names(lists: &[String]) -> Vec<String> {
+    lists.iter().flat_map(|list| list.split(',')).map(str::to_owned).collect()
+}
+
+/// Changes one property or all; what overlayd refuses about it is no reason not to try the next one.
+pub(super) fn change(
+    what: impl Display,
+    request: Request,
+    session: &mut Session<'_>,
+) -> Result<Outcome, Error> {
+    match session.daemons.change_warned(request) {
+        Ok(warnings) => {
+            warnings.iter().for_each(|warning| session.warn(warning));
+            Ok(Outcome::Whole)
+        }
+        // Who has no right to one has none to any.
+        Err(ClientError::Refused(error)) if error.code != ErrorCode::Denied => {
+            session.warn_of(&Failure::of_daemon(what, &error.into()));
+            Ok(Outcome::Partial)
+        }
+        Err(error) => Err(Failure::of_daemon(what, &error).into()),
+    }
+}
