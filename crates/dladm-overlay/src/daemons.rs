@@ -2,7 +2,8 @@ use std::io;
 
 use overlay_core::control::{Client, ClientError, Daemon, Paths};
 use overlay_core::protocol::{
-    InstanceInfo, LinkInfo, LinkPropertyInfo, MuxInfo, OverlayInfo, PluginInfo, Request, Response, TargetInfo,
+    InstanceInfo, LinkInfo, LinkPropertyInfo, MuxInfo, OverlayInfo, PluginInfo, Request, Response,
+    StoredLink, TargetInfo,
 };
 use overlay_core::types::{LinkId, LinkName};
 
@@ -55,6 +56,14 @@ pub(crate) trait Daemons {
     fn link_properties(&mut self) -> Result<Vec<LinkPropertyInfo>, ClientError> {
         match self.ask(Daemon::Overlayd, Request::LinkProperties)? {
             Response::LinkProperties(properties) => Ok(properties),
+            _ => Err(unexpected(Daemon::Overlayd)),
+        }
+    }
+
+    /// What is stored of every link.
+    fn stored_links(&mut self) -> Result<Vec<StoredLink>, ClientError> {
+        match self.ask(Daemon::Overlayd, Request::StoredLinks)? {
+            Response::StoredLinks(links) => Ok(links),
             _ => Err(unexpected(Daemon::Overlayd)),
         }
     }

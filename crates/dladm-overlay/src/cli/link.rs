@@ -5,12 +5,16 @@ use super::{Format, Statistics};
 use crate::table::Style;
 
 /// `show-link`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = "Examples:
   dladm show-link
   dladm show-link -p -o link,state foo0
+  dladm show-link -P
   dladm show-link -s -i 1 foo0")]
 pub(crate) struct ShowLink {
+    /// Show what is stored, whether it is there or not
+    #[arg(short = 'P', long, conflicts_with = "statistics")]
+    pub(crate) persistent: bool,
     /// What they have carried, in place of what they are.
     #[command(flatten)]
     pub(crate) statistics: Statistics,
@@ -19,6 +23,18 @@ pub(crate) struct ShowLink {
     pub(crate) format: Format,
     /// Name of an overlay or VNIC; all of them when not given
     pub(crate) link: Option<String>,
+}
+
+/// `rename-link`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  dladm rename-link foo0 web0")]
+pub(crate) struct RenameLink {
+    /// Name of an overlay or VNIC
+    #[arg(value_name = "OLD")]
+    pub(crate) link: String,
+    /// Its new name, and for a VNIC that of its network device
+    #[arg(value_name = "NEW")]
+    pub(crate) to: String,
 }
 
 /// `set-linkprop`.

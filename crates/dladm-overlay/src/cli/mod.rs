@@ -12,8 +12,8 @@ mod vnic;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use format::{Format, Statistics};
-pub(crate) use link::{ResetLinkprop, SetLinkprop, ShowLink, ShowLinkprop};
-pub(crate) use overlay::{CreateOverlay, DeleteOverlay, ModifyOverlay, ShowOverlay, ShowSearch};
+pub(crate) use link::{RenameLink, ResetLinkprop, SetLinkprop, ShowLink, ShowLinkprop};
+pub(crate) use overlay::{CreateOverlay, DeleteOverlay, ModifyOverlay, ShowOverlay, ShowSearch, UpOverlay};
 pub(crate) use vnic::{CreateVnic, DeleteVnic, ShowVnic};
 
 /// Manage overlay networks and the VNICs on them.
@@ -34,6 +34,8 @@ pub(crate) enum Command {
     DeleteOverlay(DeleteOverlay),
     /// Change an overlay's target table or its properties while it runs
     ModifyOverlay(ModifyOverlay),
+    /// Bring up stored overlays that are not there
+    UpOverlay(UpOverlay),
     /// Show overlays: properties, status, targets or statistics
     ShowOverlay(ShowOverlay),
     /// Show search plugins and their properties
@@ -46,6 +48,8 @@ pub(crate) enum Command {
     ShowVnic(ShowVnic),
     /// Show overlays and VNICs as links
     ShowLink(ShowLink),
+    /// Give a link another name
+    RenameLink(RenameLink),
     /// Set properties of a link while it runs
     SetLinkprop(SetLinkprop),
     /// Give properties of a link back their defaults

@@ -29,8 +29,11 @@ pub(crate) struct CreateOverlay {
 
 /// `delete-overlay`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  dladm delete-overlay demo0")]
+#[command(after_help = "Examples:\n  dladm delete-overlay demo0\n  dladm delete-overlay -t demo0")]
 pub(crate) struct DeleteOverlay {
+    /// Until the next boot, or up-overlay: what is stored of it stays
+    #[arg(short, long)]
+    pub(crate) temporary: bool,
     /// Name of the overlay
     pub(crate) overlay: String,
 }
@@ -74,8 +77,13 @@ Examples:
   dladm show-overlay -f demo0 demo1
   dladm show-overlay -t -o all demo0
   dladm show-overlay -p -o property,value demo0
+  dladm show-overlay -s -i 1 demo0
+  dladm show-overlay -P
   dladm show-overlay -s --json")]
 pub(crate) struct ShowOverlay {
+    /// Show what is stored, whether it is there or not
+    #[arg(short = 'P', long, conflicts_with_all = ["fma", "target", "statistics"])]
+    pub(crate) persistent: bool,
     /// Show whether each overlay works, and why not
     #[arg(short, long, overrides_with_all = ["target", "statistics", "fma"])]
     pub(crate) fma: bool,
@@ -85,12 +93,23 @@ pub(crate) struct ShowOverlay {
     /// Show what was carried, and what was dropped for which reason
     #[arg(short, long, overrides_with_all = ["fma", "target", "statistics"])]
     pub(crate) statistics: bool,
+    /// Repeat: first the totals, then every so many seconds what was added to them
+    #[arg(short, long, value_name = "SECONDS", requires = "statistics", allow_negative_numbers = true)]
+    pub(crate) interval: Option<String>,
     /// How it looks.
     #[command(flatten)]
     pub(crate) format: Format,
     /// Names of overlays; all of them when none is given
     #[arg(value_name = "OVERLAY")]
     pub(crate) overlays: Vec<String>,
+}
+
+/// `up-overlay`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  dladm up-overlay\n  dladm up-overlay demo0")]
+pub(crate) struct UpOverlay {
+    /// Name of a stored overlay; all of them when not given
+    pub(crate) overlay: Option<String>,
 }
 
 /// `show-search`.

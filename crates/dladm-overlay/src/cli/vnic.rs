@@ -32,8 +32,11 @@ pub(crate) struct CreateVnic {
 
 /// `delete-vnic`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  dladm delete-vnic foo0")]
+#[command(after_help = "Examples:\n  dladm delete-vnic foo0\n  dladm delete-vnic -t foo0")]
 pub(crate) struct DeleteVnic {
+    /// Until the next boot, or up-overlay: what is stored of it stays
+    #[arg(short, long)]
+    pub(crate) temporary: bool,
     /// Name of the VNIC
     pub(crate) vnic: String,
 }
@@ -43,8 +46,12 @@ pub(crate) struct DeleteVnic {
 #[command(after_help = "Examples:
   dladm show-vnic
   dladm show-vnic -l demo0 -p -o link,macaddress
+  dladm show-vnic -P
   dladm show-vnic -s -i 1 foo0")]
 pub(crate) struct ShowVnic {
+    /// Show what is stored, whether it is there or not
+    #[arg(short = 'P', long, conflicts_with = "statistics")]
+    pub(crate) persistent: bool,
     /// Only the VNICs on this overlay
     #[arg(short, long, value_name = "OVERLAY")]
     pub(crate) link: Option<String>,

@@ -10,11 +10,18 @@ use crate::session::Session;
 pub(super) fn run(arguments: &DeleteOverlay, session: &mut Session<'_>) -> Result<(), Error> {
     let what = format!("cannot delete overlay {}", arguments.overlay);
     let name: LinkName = arguments.overlay.parse().map_err(|error| Failure::new(&what, error))?;
-    let outcome =
-        session.daemons.change_link(Request::DeleteOverlay { name: name.clone(), keep_stored: false });
+    let keep_stored = arguments.temporary;
+    let outcome = session.daemons.change_link(Request::DeleteOverlay { name: name.clone(), keep_stored });
     let link = outcome.map_err(|error| refused(&what, &name, &error))?;
-    end_instance(&name, link, session);
+    if !(keep_stored && is_stored(link, session)) {
+        end_instance(&name, link, session);
+    }
     Ok(())
+}
+
+/// Whether an overlay that is not there can be brought up again. Where that is not known, nothing of it is ended.
+fn is_stored(link: LinkId, session: &mut Session<'_>) -> bool {
+    session.daemons.stored_links().map_or(true, |stored| stored.iter().any(|one| one.id == link))
 }
 
 fn refused(what: &str, name: &LinkName, error: &ClientError) -> Failure {
@@ -54,6 +61,18 @@ mod tests {
         assert_eq!((ran.status, &*ran.out, &*ran.err), (0, "", ""));
         assert_eq!(twin.asked, ["DeleteOverlay", "DestroyInstance"]);
         assert!(twin.requests[1].contains('7'), "{}", twin.requests[1]);
+    }
+
+    #[test]
+    fn what_is_stored_stays_until_it_is_deleted_for_good() {
+        let mut twin = Twin::default();
+        let ran = twin.run("delete-overlay -t blue0");
+        assert_eq!((ran.status, &*ran.out, &*ran.err), (0, "", ""));
+        assert_eq!(twin.asked, ["DeleteOverlay", "StoredLinks"]);
+        assert!(twin.requests[0].contains(r#""keep_stored":true"#), "{}", twin.requests[0]);
+        let mut twin = Twin { stored: Vec::new(), ..Twin::default() };
+        assert_eq!(twin.run("delete-overlay --temporary demo0").status, 0);
+        assert_eq!(twin.asked, ["DeleteOverlay", "StoredLinks", "DestroyInstance"]);
     }
 
     #[test]

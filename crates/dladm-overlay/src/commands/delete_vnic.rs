@@ -10,7 +10,8 @@ use crate::session::Session;
 pub(super) fn run(arguments: &DeleteVnic, session: &mut Session<'_>) -> Result<(), Error> {
     let what = format!("cannot delete VNIC {}", arguments.vnic);
     let name: LinkName = arguments.vnic.parse().map_err(|error| Failure::new(&what, error))?;
-    let outcome = session.daemons.ask(Daemon::Overlayd, Request::DeleteVnic { name, keep_stored: false });
+    let request = Request::DeleteVnic { name, keep_stored: arguments.temporary };
+    let outcome = session.daemons.ask(Daemon::Overlayd, request);
     outcome.map_err(|error| refused(&what, &error))?;
     Ok(())
 }
@@ -36,6 +37,9 @@ mod tests {
         let ran = twin.run("delete-vnic foo0");
         assert_eq!((ran.status, &*ran.out, &*ran.err), (0, "", ""));
         assert_eq!(twin.asked, ["DeleteVnic"]);
+        assert!(twin.requests[0].contains(r#""keep_stored":false"#), "{}", twin.requests[0]);
+        twin.run("delete-vnic -t foo0");
+        assert!(twin.requests[1].contains(r#""keep_stored":true"#), "{}", twin.requests[1]);
     }
 
     #[test]

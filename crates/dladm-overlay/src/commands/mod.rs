@@ -10,6 +10,8 @@ mod modify_overlay;
 mod overlay_changes;
 mod overlay_plan;
 mod overlay_rows;
+mod overlay_statistics;
+mod rename_link;
 mod reset_linkprop;
 mod set_linkprop;
 mod show_link;
@@ -18,9 +20,12 @@ mod show_overlay;
 mod show_search;
 mod show_vnic;
 mod statistics;
+mod stored;
+mod stored_overlays;
 mod target_entry;
 #[cfg(test)]
 pub(crate) mod twin;
+mod up_overlay;
 
 use crate::cli::{Command, ShowLink};
 use crate::error::Error;
@@ -45,19 +50,18 @@ impl Outcome {
 
 /// Runs a command; none at all is `show-link`, as in illumos.
 pub(crate) fn run(command: Option<Command>, session: &mut Session<'_>) -> Result<Outcome, Error> {
-    let links = || {
-        Command::ShowLink(ShowLink { statistics: Default::default(), format: Default::default(), link: None })
-    };
-    match command.unwrap_or_else(links) {
+    match command.unwrap_or_else(|| Command::ShowLink(ShowLink::default())) {
         Command::CreateOverlay(arguments) => create_overlay::run(&arguments, session)?,
         Command::DeleteOverlay(arguments) => delete_overlay::run(&arguments, session)?,
         Command::ModifyOverlay(arguments) => modify_overlay::run(&arguments, session)?,
         Command::ShowOverlay(arguments) => return show_overlay::run(&arguments, session),
+        Command::UpOverlay(arguments) => up_overlay::run(&arguments, session)?,
         Command::ShowSearch(arguments) => show_search::run(&arguments, session)?,
         Command::CreateVnic(arguments) => create_vnic::run(&arguments, session)?,
         Command::DeleteVnic(arguments) => delete_vnic::run(&arguments, session)?,
         Command::ShowVnic(arguments) => show_vnic::run(&arguments, session)?,
         Command::ShowLink(arguments) => show_link::run(&arguments, session)?,
+        Command::RenameLink(arguments) => rename_link::run(&arguments, session)?,
         Command::SetLinkprop(arguments) => return set_linkprop::run(&arguments, session),
         Command::ResetLinkprop(arguments) => return reset_linkprop::run(&arguments, session),
         Command::ShowLinkprop(arguments) => return show_linkprop::run(&arguments, session),

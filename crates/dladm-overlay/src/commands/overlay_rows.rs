@@ -4,9 +4,10 @@ use std::fmt::Display;
 
 use overlay_core::property::{Kind, OVERLAY_PROPERTIES, PropertySpec};
 use overlay_core::protocol::{
-    DropCount, InstanceInfo, LinkInfo, MuxInfo, OffloadInfo, OverlayInfo, PropertyValue, Status,
-    TargetDestination, TargetInfo, TargetOrigin, TargetState,
+    DropCount, InstanceInfo, LinkInfo, MuxInfo, OffloadInfo, OverlayInfo, PropertyValue, Status, StoredLink,
+    StoredWhat, TargetDestination, TargetInfo, TargetOrigin, TargetState,
 };
+use overlay_core::types::LinkName;
 
 use crate::table::{Cell, Column};
 
@@ -14,6 +15,9 @@ use crate::table::{Cell, Column};
 const SEARCH: &str = "search";
 /// The target of an overlay with one destination for all.
 const EVERY_MAC: &str = "*:*:*:*:*:*";
+
+/// The counter that tells how many frames there are, not how many there were.
+pub(super) const WAITING: &str = "waiting";
 
 /// Columns of [`properties`].
 pub(super) const PROPERTIES: [Column; 7] = [
@@ -48,9 +52,33 @@ pub(super) const STATISTICS: [Column; 3] =
 pub(super) fn properties(overlay: &OverlayInfo, instance: Option<&InstanceInfo>) -> Vec<Vec<Cell>> {
     let mut of_driver: Vec<_> = overlay.properties.iter().filter(|one| one.spec.name != SEARCH).collect();
     of_driver.sort_by_key(|one| rank(&one.spec));
-    let of_driver = of_driver.into_iter().map(|one| property(overlay, &one.spec, one.value.as_deref()));
-    let of_varpd = instance.into_iter().flat_map(|instance| searched(overlay, instance));
+    let of_driver = of_driver.into_iter().map(|one| property(&overlay.name, &one.spec, one.value.as_deref()));
+    let of_varpd = instance.into_iter().flat_map(|instance| searched(&overlay.name, instance));
     of_driver.chain(of_varpd).collect()
+}
+
+/// What is stored of an overlay: overlayd's part, with what its encapsulation declares, then varpd's.
+pub(super) fn stored(
+    link: &StoredLink,
+    encap: &[PropertySpec],
+    instance: Option<&InstanceInfo>,
+) -> Vec<Vec<Cell>> {
+    let StoredWhat::Overlay { encap: plugin, vnetid, search, properties } = &link.what else {
+        return Vec::new();
+    };
+    let value = |spec: &PropertySpec| match &*spec.name {
+        "vnetid" => Some(vnetid.to_string()),
+        "encap" => Some(plugin.clone()),
+        "varpd/id" => instance.map(|instance| instance.instance.to_string()),
+        SEARCH => Some(search.clone()),
+        name => properties.iter().find(|given| given.name == name).map(|given| given.value.clone()),
+    };
+    let row = |spec: &PropertySpec| property(&link.name, spec, value(spec).as_deref());
+    let (search, generic): (Vec<_>, Vec<_>) = OVERLAY_PROPERTIES.iter().partition(|spec| spec.name == SEARCH);
+    let declared = generic.into_iter().chain(encap).chain(search).map(row);
+    let of_varpd = instance.map_or(&[][..], |instance| &instance.properties);
+    let found = |one: &PropertyValue| property(&link.name, &one.spec, one.value.as_deref());
+    declared.chain(of_varpd.iter().map(found)).collect()
 }
 
 /// Where a generic property stands; every plugin's stand after them.
@@ -59,16 +87,16 @@ fn rank(spec: &PropertySpec) -> usize {
     place.unwrap_or(OVERLAY_PROPERTIES.len())
 }
 
-fn searched(overlay: &OverlayInfo, instance: &InstanceInfo) -> Vec<Vec<Cell>> {
+fn searched(overlay: &LinkName, instance: &InstanceInfo) -> Vec<Vec<Cell>> {
     let spec = OVERLAY_PROPERTIES.iter().find(|spec| spec.name == SEARCH);
     let name = spec.map(|spec| property(overlay, spec, Some(&instance.plugin)));
     let row = |one: &PropertyValue| property(overlay, &one.spec, one.value.as_deref());
     name.into_iter().chain(instance.properties.iter().map(row)).collect()
 }
 
-fn property(overlay: &OverlayInfo, spec: &PropertySpec, value: Option<&str>) -> Vec<Cell> {
+fn property(overlay: &LinkName, spec: &PropertySpec, value: Option<&str>) -> Vec<Cell> {
     vec![
-        Cell::text(&overlay.name),
+        Cell::text(overlay),
         Cell::text(&spec.name),
         Cell::text(spec.permission.flags()),
         Cell::flag(spec.required),
@@ -154,7 +182,7 @@ pub(super) fn statistics(overlay: &OverlayInfo) -> Vec<Vec<Cell>> {
         ("copies", counters.copies),
         ("to-devices", counters.to_devices),
         ("to-wire", counters.to_wire),
-        ("waiting", counters.waiting),
+        (WAITING, counters.waiting),
     ];
     let ways = ways.map(|(name, frames)| counter(&overlay.name, name, frames)).into_iter();
     let drop = |drop: &DropCount| counter(&overlay.name, format!("drop-{}", drop.reason), drop.frames);

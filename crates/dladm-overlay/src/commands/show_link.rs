@@ -1,6 +1,6 @@
-use overlay_core::protocol::{LinkClass, LinkInfo, LinkState};
+use overlay_core::protocol::{LinkClass, LinkInfo, LinkState, StoredLink, StoredWhat};
 
-use super::{link_faults, statistics};
+use super::{link_faults, statistics, stored};
 use crate::cli::ShowLink;
 use crate::error::{Error, Failure};
 use crate::session::Session;
@@ -19,23 +19,29 @@ const COLUMNS: [Column; 7] = [
     Column::new("ZONE", 20),
 ];
 
-/// Shows links, or what they have carried.
+/// Columns of what is stored.
+const STORED: [Column; 5] = [COLUMNS[0], COLUMNS[1], COLUMNS[4], COLUMNS[5], COLUMNS[6]];
+
+/// Shows links, what is stored of them, or what they have carried.
 pub(super) fn run(arguments: &ShowLink, session: &mut Session<'_>) -> Result<(), Error> {
-    let interval = statistics::interval(COMMAND, &arguments.statistics)?;
-    let statistics = arguments.statistics.statistics;
-    let columns = if statistics { &statistics::COLUMNS[..] } else { &COLUMNS };
     let (fields, style) = (arguments.format.fields.as_deref(), arguments.format.style(Style::Human));
+    if arguments.statistics.statistics {
+        let interval = statistics::interval(COMMAND, arguments.statistics.interval.as_deref())?;
+        let mut printer = session.printer(COMMAND, &statistics::COLUMNS, fields, style)?;
+        let rows = |links: &[LinkInfo]| links.iter().map(statistics::row).collect();
+        return statistics::show(session, &mut printer, interval, |session| find(arguments, session), rows);
+    }
+    let columns = if arguments.persistent { &STORED[..] } else { &COLUMNS };
     let mut printer = session.printer(COMMAND, columns, fields, style)?;
-    let row = if statistics { statistics::row } else { row };
-    let rows = |links: &[LinkInfo]| links.iter().map(row).collect();
-    let found = |session: &mut Session<'_>| {
+    let rows: Vec<_> = if arguments.persistent {
+        find_stored(arguments, session)?.iter().map(stored_row).collect()
+    } else {
         let links = find(arguments, session)?;
-        if style == Style::Human && !statistics {
-            link_faults::warn(&links, session);
-        }
-        Ok(links)
+        link_faults::warn(&links, style, session);
+        links.iter().map(row).collect()
     };
-    statistics::show(session, &mut printer, interval, found, rows)
+    let text = printer.render(&rows);
+    Ok(session.show(&text)?)
 }
 
 fn find(arguments: &ShowLink, session: &mut Session<'_>) -> Result<Vec<LinkInfo>, Error> {
@@ -44,11 +50,32 @@ fn find(arguments: &ShowLink, session: &mut Session<'_>) -> Result<Vec<LinkInfo>
     if let Some(name) = &arguments.link {
         links.retain(|link| link.name.as_str() == name);
         if links.is_empty() {
-            let failure = Failure::new(format!("cannot show link {name}"), "there is no such link");
-            return Err(failure.or_hint("what there is: dladm show-link").into());
+            return Err(stored::missing(format!("cannot show link {name}"), name, "link", session).into());
         }
     }
     Ok(links)
+}
+
+fn find_stored(arguments: &ShowLink, session: &mut Session<'_>) -> Result<Vec<StoredLink>, Error> {
+    let mut links = stored::links("cannot show links", session)?;
+    if let Some(name) = &arguments.link {
+        links.retain(|link| link.name.as_str() == name);
+        if links.is_empty() {
+            let why = stored::why_not(name, "link", session);
+            return Err(Failure::new(format!("cannot show link {name}"), why).into());
+        }
+    }
+    Ok(links)
+}
+
+fn stored_row(link: &StoredLink) -> Vec<Cell> {
+    let (class, over, zone) = match &link.what {
+        StoredWhat::Overlay { .. } => ("overlay", Cell::empty(), Cell::empty()),
+        StoredWhat::Vnic { over, zone, .. } => {
+            ("vnic", Cell::maybe(over.as_ref()), Cell::maybe(zone.as_ref()))
+        }
+    };
+    vec![Cell::text(&link.name), Cell::text(class), Cell::empty(), over, zone]
 }
 
 fn row(link: &LinkInfo) -> Vec<Cell> {
@@ -61,16 +88,15 @@ fn row(link: &LinkInfo) -> Vec<Cell> {
         LinkState::Down => "down",
         LinkState::Unknown => "unknown",
     };
-    let over = link.vnic.as_ref().and_then(|vnic| vnic.over.as_ref()).map_or_else(Cell::empty, Cell::text);
-    let zone = link.vnic.as_ref().and_then(|vnic| vnic.zone.as_ref()).map_or_else(Cell::empty, Cell::text);
+    let vnic = link.vnic.as_ref();
     vec![
         Cell::text(&link.name),
         Cell::text(class),
         Cell::number(link.mtu),
         Cell::text(state),
         Cell::empty(),
-        over,
-        zone,
+        Cell::maybe(vnic.and_then(|vnic| vnic.over.as_ref())),
+        Cell::maybe(vnic.and_then(|vnic| vnic.zone.as_ref())),
     ]
 }
 
@@ -117,6 +143,37 @@ web0        vnic      1400   up       --         blue0        --
         let ran = twin.run("show-link -o link,state,zone");
         assert_eq!(ran.out, "LINK        STATE    ZONE\nweb2        down     db\n");
         assert_eq!((ran.status, &*ran.err), (0, "dladm: warning: VNIC web2: there is no zone db\n"));
+    }
+
+    const STORED: &str = "\
+LINK        CLASS     BRIDGE     OVER         ZONE
+blue0       overlay   --         --           --
+web4        vnic      --         blue0        db
+";
+
+    #[test]
+    fn what_is_stored_is_shown_whether_it_is_there_or_not() {
+        let ran = Twin::default().run("show-link -P");
+        assert_eq!((ran.status, &*ran.out, &*ran.err), (0, STORED, ""));
+        assert_eq!(Twin::default().run("show-link -P -p -o over,class web4").out, "blue0:vnic\n");
+    }
+
+    #[test]
+    fn what_is_only_there_or_only_stored_is_told_apart() {
+        for (arguments, text) in [
+            ("-P x0", "nothing is stored of such link\n"),
+            ("-P web0", "it is temporary: nothing of it is stored\n"),
+            (
+                "web4",
+                "it is stored, and not there now\n\
+                 bring it up: dladm up-overlay\n",
+            ),
+        ] {
+            let ran = Twin::default().run(&format!("show-link {arguments}"));
+            let name = arguments.trim_start_matches("-P ");
+            assert_eq!(ran.err, format!("dladm: cannot show link {name}: {text}"));
+            assert_eq!((ran.status, &*ran.out), (1, ""));
+        }
     }
 
     #[test]

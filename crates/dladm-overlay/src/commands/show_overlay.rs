@@ -1,16 +1,19 @@
 use std::collections::HashMap;
 
 use overlay_core::control::ClientError;
-use overlay_core::protocol::{InstanceInfo, LinkInfo, MuxInfo, OverlayInfo, Status};
-use overlay_core::types::{LinkId, LinkName};
+use overlay_core::protocol::{InstanceInfo, OverlayInfo, Status};
+use overlay_core::types::LinkId;
 
-use super::{Outcome, overlay_rows as rows};
+use super::overlay_statistics::{self, Rounds};
+use super::{Outcome, overlay_rows as rows, statistics, stored, stored_overlays};
 use crate::cli::ShowOverlay;
 use crate::error::{Error, Failure};
 use crate::session::Session;
 use crate::table::{Cell, Style};
 
-/// Shows overlays in one of four forms.
+const COMMAND: &str = "show-overlay";
+
+/// Shows overlays in one of five forms.
 pub(super) fn run(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<Outcome, Error> {
     let (columns, human) = match arguments {
         ShowOverlay { fma: true, .. } => (&rows::STATUS[..], Style::Human),
@@ -18,18 +21,38 @@ pub(super) fn run(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<
         ShowOverlay { statistics: true, .. } => (&rows::STATISTICS[..], Style::Human),
         _ => (&rows::PROPERTIES[..], Style::Wrapped),
     };
+    let interval = statistics::interval(COMMAND, arguments.interval.as_deref())?;
     let (fields, style) = (arguments.format.fields.as_deref(), arguments.format.style(human));
-    let mut printer = session.printer("show-overlay", columns, fields, style)?;
+    let mut printer = session.printer(COMMAND, columns, fields, style)?;
+    let mut rounds = Rounds::default();
+    loop {
+        let (rows, outcome) = rows(arguments, session)?;
+        let shown = rows.len();
+        let text = printer.render(&rounds.advance(rows));
+        session.show(&text)?;
+        // Overlays that were named have all gone.
+        let ended = shown == 0 && outcome == Outcome::Partial;
+        let Some(interval) = interval.filter(|_| !ended) else { return Ok(outcome) };
+        if (session.pause)(interval).is_break() {
+            return Ok(outcome);
+        }
+    }
+}
+
+fn rows(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<(Vec<Vec<Cell>>, Outcome), Error> {
+    if arguments.persistent {
+        return stored_overlays::rows(&arguments.overlays, session);
+    }
     let (overlays, mut outcome) = find(arguments, session)?;
-    let rows: Vec<Vec<Cell>> = match arguments {
+    let rows = match arguments {
         ShowOverlay { fma: true, .. } => overlays.iter().map(rows::status).collect(),
         ShowOverlay { target: true, .. } => targets(&overlays, &mut outcome, session)?,
-        ShowOverlay { statistics: true, .. } => statistics(arguments, &overlays, session)?,
+        ShowOverlay { statistics: true, .. } => {
+            overlay_statistics::rows(arguments.overlays.is_empty(), &overlays, session)?
+        }
         _ => properties(&overlays, session),
     };
-    let text = printer.render(&rows);
-    session.show(&text)?;
-    Ok(outcome)
+    Ok((rows, outcome))
 }
 
 /// The overlays asked for, in the order asked for; all of them when none is named.
@@ -44,7 +67,9 @@ fn find(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<(Vec<Overl
         match overlays.iter().find(|overlay| overlay.name.as_str() == name) {
             Some(overlay) => found.push(overlay.clone()),
             None => {
-                session.warn(format!("cannot show overlay {name}: there is no such overlay"));
+                let failure =
+                    stored::missing(format!("cannot show overlay {name}"), name, "overlay", session);
+                session.warn(failure);
                 outcome = Outcome::Partial;
             }
         }
@@ -73,57 +98,26 @@ fn targets(
     Ok(table)
 }
 
-/// What the overlays count, each with its VNICs, then what the underlay sockets do that they use.
-fn statistics(
-    arguments: &ShowOverlay,
-    overlays: &[OverlayInfo],
-    session: &mut Session<'_>,
-) -> Result<Vec<Vec<Cell>>, Error> {
-    let failed = |error| Failure::of_daemon("cannot show overlays", &error);
-    let links = session.daemons.links().map_err(failed)?;
-    let vnics = |overlay: &OverlayInfo| {
-        let name = overlay.name.clone();
-        links.iter().filter(move |link| over(link) == Some(&name)).flat_map(rows::vnic)
-    };
-    let of_one = |overlay| rows::statistics(overlay).into_iter().chain(vnics(overlay));
-    let mut rows: Vec<_> = overlays.iter().flat_map(of_one).collect();
-    let muxes = session.daemons.muxes().map_err(failed)?.into_iter();
-    let used =
-        |mux: &MuxInfo| arguments.overlays.is_empty() || overlays.iter().any(|overlay| uses(overlay, mux));
-    rows.extend(muxes.filter(used).flat_map(|mux| rows::mux(&mux)));
-    Ok(rows)
-}
-
-/// The overlay of a VNIC.
-fn over(link: &LinkInfo) -> Option<&LinkName> {
-    link.vnic.as_ref()?.over.as_ref()
-}
-
-/// Whether an overlay sends and receives through an underlay socket.
-fn uses(overlay: &OverlayInfo, mux: &MuxInfo) -> bool {
-    let value = |name: &str| {
-        let name = format!("{}/{name}", mux.encap);
-        overlay.properties.iter().find(|property| property.spec.name == *name)?.value.clone()
-    };
-    value("listen_ip") == Some(mux.listen.ip().to_string())
-        && value("listen_port") == Some(mux.listen.port().to_string())
-}
-
 /// The driver's rows of each overlay, then varpd's.
 fn properties(overlays: &[OverlayInfo], session: &mut Session<'_>) -> Vec<Vec<Cell>> {
-    let instances: HashMap<LinkId, InstanceInfo> = match session.daemons.instances() {
-        Ok(instances) => instances.into_iter().map(|instance| (instance.link, instance)).collect(),
-        Err(error) => {
-            session.warn(format!("the search properties are left out: {error}"));
-            HashMap::new()
-        }
-    };
+    let instances = instances(session);
     for overlay in overlays {
         if let (None, Status::Degraded(reason)) = (overlay.vnetid, &overlay.status) {
             session.warn(format!("the properties of {} are left out: {reason}", overlay.name));
         }
     }
     overlays.iter().flat_map(|overlay| rows::properties(overlay, instances.get(&overlay.id))).collect()
+}
+
+/// varpd's instances by their overlays; what it has is left out where it does not answer.
+pub(super) fn instances(session: &mut Session<'_>) -> HashMap<LinkId, InstanceInfo> {
+    match session.daemons.instances() {
+        Ok(instances) => instances.into_iter().map(|instance| (instance.link, instance)).collect(),
+        Err(error) => {
+            session.warn(format!("the search properties are left out: {error}"));
+            HashMap::new()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-use overlay_core::protocol::{LinkClass, LinkInfo, MacType};
+use overlay_core::protocol::{LinkClass, LinkInfo, MacType, StoredLink, StoredWhat};
+use overlay_core::types::{LinkName, VlanId};
 
-use super::{link_faults, statistics};
+use super::{link_faults, statistics, stored};
 use crate::cli::ShowVnic;
 use crate::error::{Error, Failure};
 use crate::session::Session;
@@ -22,22 +23,26 @@ const COLUMNS: [Column; 8] = [
 /// Each VNIC's part of the packets that all those shown have carried.
 const SHARES: [Column; 2] = [Column::new("%IPKTS", 8), Column::new("%OPKTS", 8)];
 
-/// Shows VNICs, or what they have carried.
+/// Shows VNICs, what is stored of them, or what they have carried.
 pub(super) fn run(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<(), Error> {
-    let interval = statistics::interval(COMMAND, &arguments.statistics)?;
-    let statistics = arguments.statistics.statistics;
-    let columns = if statistics { [&statistics::COLUMNS[..], &SHARES].concat() } else { COLUMNS.to_vec() };
     let (fields, style) = (arguments.format.fields.as_deref(), arguments.format.style(Style::Human));
-    let mut printer = session.printer(COMMAND, &columns, fields, style)?;
-    let rows = if statistics { carried } else { properties };
-    let found = |session: &mut Session<'_>| {
+    if arguments.statistics.statistics {
+        let interval = statistics::interval(COMMAND, arguments.statistics.interval.as_deref())?;
+        let columns = [&statistics::COLUMNS[..], &SHARES].concat();
+        let mut printer = session.printer(COMMAND, &columns, fields, style)?;
+        let find = |session: &mut Session<'_>| find(arguments, session);
+        return statistics::show(session, &mut printer, interval, find, carried);
+    }
+    let mut printer = session.printer(COMMAND, &COLUMNS, fields, style)?;
+    let rows: Vec<_> = if arguments.persistent {
+        find_stored(arguments, session)?.iter().filter_map(stored_row).collect()
+    } else {
         let links = find(arguments, session)?;
-        if style == Style::Human && !statistics {
-            link_faults::warn(&links, session);
-        }
-        Ok(links)
+        link_faults::warn(&links, style, session);
+        links.iter().filter_map(property_row).collect()
     };
-    statistics::show(session, &mut printer, interval, found, rows)
+    let text = printer.render(&rows);
+    Ok(session.show(&text)?)
 }
 
 fn find(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<Vec<LinkInfo>, Error> {
@@ -59,34 +64,73 @@ fn find(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<Vec<LinkInfo>
     if let Some(name) = &arguments.vnic {
         links.retain(|link| link.name.as_str() == name);
         if links.is_empty() {
-            let failure = Failure::new(format!("cannot show VNIC {name}"), "there is no such VNIC");
-            return Err(failure.or_hint("what there is: dladm show-vnic").into());
+            return Err(stored::missing(format!("cannot show VNIC {name}"), name, "vnic", session).into());
         }
     }
     Ok(links)
 }
 
-fn properties(links: &[LinkInfo]) -> Vec<Vec<Cell>> {
-    links.iter().filter_map(property_row).collect()
+fn find_stored(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<Vec<StoredLink>, Error> {
+    let mut links = stored::links("cannot show VNICs", session)?;
+    if let Some(over) = &arguments.link {
+        let is_overlay = |link: &StoredLink| matches!(link.what, StoredWhat::Overlay { .. });
+        if !links.iter().any(|link| is_overlay(link) && link.name.as_str() == over) {
+            let why = stored::why_not(over, "overlay", session);
+            return Err(Failure::new(format!("cannot show VNICs of {over}"), why).into());
+        }
+        let is_over = |name: &LinkName| name.as_str() == over;
+        links.retain(|link| matches!(&link.what, StoredWhat::Vnic { over: Some(name), .. } if is_over(name)));
+    }
+    links.retain(|link| matches!(link.what, StoredWhat::Vnic { .. }));
+    if let Some(name) = &arguments.vnic {
+        links.retain(|link| link.name.as_str() == name);
+        if links.is_empty() {
+            let why = stored::why_not(name, "VNIC", session);
+            return Err(Failure::new(format!("cannot show VNIC {name}"), why).into());
+        }
+    }
+    Ok(links)
 }
 
 fn property_row(link: &LinkInfo) -> Option<Vec<Cell>> {
     let vnic = link.vnic.as_ref()?;
-    let mac_type = match vnic.mac_type {
-        MacType::Fixed => "fixed",
-        MacType::Random => "random",
-    };
     Some(vec![
         Cell::text(&link.name),
-        vnic.over.as_ref().map_or_else(Cell::empty, Cell::text),
+        Cell::maybe(vnic.over.as_ref()),
         // The speed is that of the lower link, and an overlay has none (illumos: 0).
         Cell::number(0u32),
         Cell::text(vnic.mac),
-        Cell::text(mac_type),
-        vnic.vid.map_or_else(|| Cell::absent("0"), |vid| Cell::number(vid.number())),
-        vnic.zone.as_ref().map_or_else(Cell::empty, Cell::text),
-        vnic.fault.as_ref().map_or_else(Cell::empty, Cell::text),
+        Cell::text(mac_type(vnic.mac_type)),
+        vlan(vnic.vid),
+        Cell::maybe(vnic.zone.as_ref()),
+        Cell::maybe(vnic.fault.as_ref()),
     ])
+}
+
+fn stored_row(link: &StoredLink) -> Option<Vec<Cell>> {
+    let StoredWhat::Vnic { over, mac, mac_type, vid, zone } = &link.what else { return None };
+    Some(vec![
+        Cell::text(&link.name),
+        Cell::maybe(over.as_ref()),
+        // That is of a link that is there.
+        Cell::empty(),
+        Cell::text(mac),
+        Cell::text(self::mac_type(*mac_type)),
+        vlan(*vid),
+        Cell::maybe(zone.as_ref()),
+        Cell::empty(),
+    ])
+}
+
+const fn mac_type(mac_type: MacType) -> &'static str {
+    match mac_type {
+        MacType::Fixed => "fixed",
+        MacType::Random => "random",
+    }
+}
+
+fn vlan(vid: Option<VlanId>) -> Cell {
+    vid.map_or_else(|| Cell::absent("0"), |vid| Cell::number(vid.number()))
 }
 
 fn carried(links: &[LinkInfo]) -> Vec<Vec<Cell>> {
@@ -151,6 +195,29 @@ web2         blue0        0        2:8:20:0:0:2      fixed               0      
         let expected = "[\n  {\"link\": \"web0\", \"over\": \"blue0\", \"speed\": 0, \
             \"macaddress\": \"2:8:20:12:34:56\", \"macaddrtype\": \"random\", \"vid\": null, \"zone\": null}\n]\n";
         assert_eq!(ran.out, expected);
+    }
+
+    const STORED: &str = "\
+LINK         OVER         SPEED    MACADDRESS        MACADDRTYPE         VID    ZONE
+web4         blue0        --       2:8:20:0:0:4      fixed               7      db
+";
+
+    #[test]
+    fn what_is_stored_is_shown_whether_it_is_there_or_not() {
+        for arguments in ["-P", "-P web4", "-P -l blue0"] {
+            let ran = Twin::default().run(&format!("show-vnic {arguments}"));
+            assert_eq!((ran.status, &*ran.out, &*ran.err), (0, STORED, ""), "{arguments}");
+        }
+        for (arguments, line) in [
+            ("-P web0", "cannot show VNIC web0: it is temporary: nothing of it is stored"),
+            ("-P blue0", "cannot show VNIC blue0: it is temporary"),
+            ("-P -l red0", "cannot show VNICs of red0: nothing is stored of such overlay"),
+            ("web4", "cannot show VNIC web4: it is stored, and not there now"),
+        ] {
+            let ran = Twin::default().run(&format!("show-vnic {arguments}"));
+            assert!(ran.err.starts_with(&format!("dladm: {line}")), "{}", ran.err);
+            assert_eq!((ran.status, &*ran.out), (1, ""));
+        }
     }
 
     #[test]

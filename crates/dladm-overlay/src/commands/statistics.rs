@@ -6,14 +6,13 @@ use std::time::Duration;
 use overlay_core::protocol::{LinkCounters, LinkInfo};
 use overlay_core::types::LinkId;
 
-use crate::cli::Statistics;
 use crate::error::{Error, Failure};
 use crate::session::Session;
 use crate::table::{Cell, Column, Printer};
 
 /// How long from one round to the next; none where there is one round.
-pub(super) fn interval(command: &str, statistics: &Statistics) -> Result<Option<Duration>, Failure> {
-    let Some(text) = &statistics.interval else { return Ok(None) };
+pub(super) fn interval(command: &str, text: Option<&str>) -> Result<Option<Duration>, Failure> {
+    let Some(text) = text else { return Ok(None) };
     let seconds = text.parse::<u32>().ok().filter(|seconds| *seconds > 0 && !text.starts_with('+'));
     let bad = || Failure::new(command, format!("interval '{text}' is not a number of seconds from 1"));
     seconds.map(|seconds| Some(Duration::from_secs(seconds.into()))).ok_or_else(bad)
@@ -121,9 +120,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_a_number_of_seconds_from_1() {
-        let parse = |text: &str| {
-            interval("show-link", &Statistics { statistics: true, interval: Some(text.to_owned()) })
-        };
+        let parse = |text: &str| interval("show-link", Some(text));
         assert_eq!(parse("2"), Ok(Some(Duration::from_secs(2))));
         for text in ["0", "-1", "+1", "1.5", "", "s"] {
             assert!(parse(text).is_err(), "{text}");

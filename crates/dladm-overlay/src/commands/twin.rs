@@ -7,14 +7,14 @@ use std::path::PathBuf;
 
 use overlay_core::control::{ClientError, Daemon};
 use overlay_core::property::{
-    AddressRule, Kind, OVERLAY_LINK_PROPERTIES, OVERLAY_PROPERTIES, Possible, PropertySpec,
+    AddressRule, Assignment, Kind, OVERLAY_LINK_PROPERTIES, OVERLAY_PROPERTIES, Possible, PropertySpec,
     VNIC_LINK_PROPERTIES,
 };
 use overlay_core::protocol::{
     ControlError, CounterInfo, DropCount, ErrorCode, InstanceInfo, InstanceState, LinkClass, LinkCounters,
     LinkInfo, LinkPropertyInfo, LinkState, MacType, MuxInfo, OffloadInfo, OverlayInfo, PluginInfo,
-    PropertyValue, Request, Response, Status, TargetDestination, TargetInfo, TargetOrigin, TargetPage,
-    TargetState, VnicInfo,
+    PropertyValue, Request, Response, Status, StoredLink, StoredWhat, TargetDestination, TargetInfo,
+    TargetOrigin, TargetPage, TargetState, VnicInfo,
 };
 use overlay_core::types::{LinkId, LinkName, MacAddr, VlanId, VnetId};
 
@@ -29,6 +29,7 @@ pub(crate) struct Twin {
     pub(crate) links: Vec<LinkInfo>,
     pub(crate) instances: Vec<InstanceInfo>,
     pub(crate) link_properties: Vec<LinkPropertyInfo>,
+    pub(crate) stored: Vec<StoredLink>,
     /// Entries of target tables, with the overlay that each is of.
     pub(crate) targets: Vec<(&'static str, TargetInfo)>,
     /// Entries on a page of a target table.
@@ -62,6 +63,7 @@ impl Default for Twin {
             links: vec![overlay_link(), vnic()],
             instances: vec![instance()],
             link_properties: link_properties(),
+            stored: vec![stored_overlay(), stored_vnic()],
             targets: vec![
                 ("blue0", target(None, "192.0.2.20:4789")),
                 ("red0", target(Some("2:8:20:ab:cd:ef"), "192.0.2.21:4789")),
@@ -134,20 +136,23 @@ impl Twin {
                 assert_eq!(*link, id(7));
                 Response::Done
             }
-            Request::ActivateOverlay { .. } if !self.warnings.is_empty() => {
+            Request::ActivateOverlay { .. } | Request::UpOverlays { .. } if !self.warnings.is_empty() => {
                 Response::Warned(self.warnings.clone())
             }
             Request::ActivateOverlay { .. }
+            | Request::UpOverlays { .. }
             | Request::DeleteVnic { .. }
             | Request::SetTarget { .. }
             | Request::RemoveTarget { .. }
             | Request::FlushTargets { .. }
+            | Request::RenameLink { .. }
             | Request::SetLinkProperties { .. }
             | Request::ResetLinkProperties { .. }
             | Request::SetOverlayProperties { .. }
             | Request::SetInstanceProperties { .. } => Response::Done,
             Request::Links => Response::Links(self.links.clone()),
             Request::Overlays => Response::Overlays(self.overlays.clone()),
+            Request::StoredLinks => Response::StoredLinks(self.stored.clone()),
             Request::LinkProperties => Response::LinkProperties(self.link_properties.clone()),
             Request::Muxes => Response::Muxes(vec![mux()]),
             Request::Targets { overlay, page } => Response::Targets(self.targets(overlay, *page)),
@@ -398,6 +403,26 @@ pub(crate) fn zoned_vnic() -> LinkInfo {
     };
     let name = "web2".parse().unwrap();
     LinkInfo { id: id(11), name, state: LinkState::Down, vnic: Some(info), ..vnic() }
+}
+
+/// What is stored of the overlay.
+pub(crate) fn stored_overlay() -> StoredLink {
+    let properties = vec![Assignment::new("vxlan/listen_ip", "192.0.2.10")];
+    let (encap, search, vnetid) = ("vxlan".to_owned(), "direct".to_owned(), VnetId::new(23).unwrap());
+    let what = StoredWhat::Overlay { encap, vnetid, search, properties };
+    StoredLink { id: id(7), name: "blue0".parse().unwrap(), active: true, what }
+}
+
+/// What is stored of a VNIC that is not there.
+pub(crate) fn stored_vnic() -> StoredLink {
+    let what = StoredWhat::Vnic {
+        over: "blue0".parse().ok(),
+        mac: MacAddr([2, 8, 0x20, 0, 0, 4]),
+        mac_type: MacType::Fixed,
+        vid: VlanId::new(7).ok(),
+        zone: "db".parse().ok(),
+    };
+    StoredLink { id: id(12), name: "web4".parse().unwrap(), active: false, what }
 }
 
 /// What [`link_properties`] have, and what is stored of it.

@@ -20,6 +20,11 @@ impl Cell {
         Self::new(Value::from(&*text), text)
     }
 
+    /// A text, where there is one.
+    pub(crate) fn maybe(text: Option<impl Display>) -> Self {
+        text.map_or_else(Self::empty, Self::text)
+    }
+
     /// A number.
     pub(crate) fn number(number: impl Into<u64>) -> Self {
         let number = number.into();
@@ -67,6 +72,16 @@ impl Cell {
     #[must_use]
     pub(crate) fn shown(self, text: String) -> Self {
         Self { shown: Some(text), ..self }
+    }
+
+    /// As scripts see it.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The number that it is, if it is one.
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.json.as_u64()
     }
 
     fn new(json: impl Into<Value>, text: String) -> Self {
