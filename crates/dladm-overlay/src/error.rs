@@ -2,6 +2,7 @@ use std::fmt::{self, Display};
 use std::io;
 
 use overlay_core::control::ClientError;
+use overlay_core::protocol::ErrorCode;
 
 use crate::table::SelectionError;
 
@@ -23,19 +24,29 @@ pub(crate) struct Failure {
     why: String,
     hint: Option<String>,
     usage: bool,
+    answer: Answer,
+}
+
+/// What a daemon has answered, where one was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    NotAsked,
+    Refused(ErrorCode),
+    None,
 }
 
 impl Failure {
     /// `what` could not be done because of `why`.
     pub(crate) fn new(what: impl Display, why: impl Display) -> Self {
-        Self { what: Some(what.to_string()), why: why.to_string(), hint: None, usage: false }
+        let (what, why) = (Some(what.to_string()), why.to_string());
+        Self { what, why, hint: None, usage: false, answer: Answer::NotAsked }
     }
 
     /// Options or operands that make no command; `command` is the one that they look like.
     pub(crate) fn usage(command: Option<&str>, why: impl Display) -> Self {
         let what = command.map(str::to_owned);
         let hint = format!("try: dladm help{}", command.map(|name| format!(" {name}")).unwrap_or_default());
-        Self { what, why: why.to_string(), hint: Some(hint), usage: true }
+        Self { what, why: why.to_string(), hint: Some(hint), usage: true, answer: Answer::NotAsked }
     }
 
     /// The same with what to do about it, unless something is said already.
@@ -52,7 +63,11 @@ impl Failure {
             ClientError::NotRunning { .. } => None,
             _ => Some(what.to_string()),
         };
-        Self { what, why: error.to_string(), hint: error.hint(), usage: false }
+        let answer = match error {
+            ClientError::Refused(error) => Answer::Refused(error.code),
+            _ => Answer::None,
+        };
+        Self { what, why: error.to_string(), hint: error.hint(), usage: false, answer }
     }
 
     /// The fields asked for cannot be shown by `command`.
@@ -66,6 +81,19 @@ impl Failure {
     /// What to do about it.
     pub(crate) fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// What kind of failure a daemon has called it.
+    pub(crate) const fn code(&self) -> Option<ErrorCode> {
+        match self.answer {
+            Answer::Refused(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// Whether a daemon was asked, and has not answered.
+    pub(crate) const fn is_unanswered(&self) -> bool {
+        matches!(self.answer, Answer::None)
     }
 
     /// The exit status: 2 for a usage error, else 1.

@@ -25,7 +25,9 @@ use crate::session::Session;
 const PAGE: usize = 24;
 
 fn main() -> ExitCode {
-    let mut daemons = Sockets::new(Paths::resolve(None, None));
+    let paths = Paths::resolve(None, None);
+    let state = paths.state.clone();
+    let mut daemons = Sockets::new(paths);
     let mut pause = |time| {
         thread::sleep(time);
         ControlFlow::Continue(())
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         err: &mut io::stderr().lock(),
         pause: &mut pause,
         height: sys::terminal_height(io::stdout().as_fd()).map_or(PAGE, usize::from),
+        state,
     };
     session.run(std::env::args_os().collect()).into()
 }

@@ -2,12 +2,12 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::FromArgMatches;
 use clap::error::ErrorKind as UsageKind;
 
-use crate::cli::{self, Cli};
+use crate::cli;
 use crate::commands::{self, Outcome};
 use crate::daemons::Daemons;
 use crate::error::{Error, Failure};
@@ -26,13 +26,15 @@ pub(crate) struct Session<'a> {
     pub(crate) pause: &'a mut dyn FnMut(Duration) -> ControlFlow<()>,
     /// Lines of the terminal.
     pub(crate) height: usize,
+    /// The directory of what is kept over boots.
+    pub(crate) state: PathBuf,
 }
 
 impl Session<'_> {
     /// Runs a command line, program name included, and returns its exit status.
     pub(crate) fn run(&mut self, arguments: Vec<OsString>) -> u8 {
-        let outcome = match parse(&arguments) {
-            Ok(cli) => commands::run(cli.command, self),
+        let outcome = match cli::parse(&arguments) {
+            Ok((cli, words)) => commands::run(cli.command, words, self),
             Err(error) => self.refuse(&error, &arguments),
         };
         match outcome {
@@ -55,6 +57,23 @@ impl Session<'_> {
         if let Some(hint) = failure.hint() {
             self.complain(hint);
         }
+    }
+
+    /// The same where what is complained of goes to `said`.
+    pub(crate) fn hushed<'b>(&'b mut self, said: &'b mut Vec<u8>) -> Session<'b> {
+        Session {
+            daemons: self.daemons,
+            out: self.out,
+            err: said,
+            pause: self.pause,
+            height: self.height,
+            state: self.state.clone(),
+        }
+    }
+
+    /// Complains of what was said there.
+    pub(crate) fn pass_on(&mut self, said: &str) {
+        said.lines().for_each(|line| self.complain(line));
     }
 
     /// A printer for the fields that were asked for.
@@ -103,8 +122,4 @@ impl Session<'_> {
     fn complain(&mut self, text: &str) {
         let _ = writeln!(self.err, "{}", text.replace(char::is_control, " "));
     }
-}
-
-fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    cli::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches))
 }

@@ -1,7 +1,7 @@
 use clap::Args;
 
 use super::format::style;
-use super::{Format, Statistics};
+use super::{Format, Root, Statistics};
 use crate::table::Style;
 
 /// `show-link`.
@@ -29,6 +29,9 @@ pub(crate) struct ShowLink {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  dladm rename-link foo0 web0")]
 pub(crate) struct RenameLink {
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Name of an overlay or VNIC
     #[arg(value_name = "OLD")]
     pub(crate) link: String,
@@ -39,8 +42,11 @@ pub(crate) struct RenameLink {
 
 /// `set-linkprop`.
 #[derive(Debug, Args)]
-#[command(override_usage = "dladm set-linkprop [-t] -p PROP=VALUE[,...] LINK")]
+#[command(override_usage = "dladm set-linkprop [-t] [-R ROOT] -p PROP=VALUE[,...] LINK")]
 pub(crate) struct SetLinkprop {
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// End with the next boot
     #[arg(short, long)]
     pub(crate) temporary: bool,
@@ -53,11 +59,14 @@ pub(crate) struct SetLinkprop {
 
 /// `reset-linkprop`.
 #[derive(Debug, Args)]
-#[command(override_usage = "dladm reset-linkprop [-t] [-p PROP[,...]] LINK")]
+#[command(override_usage = "dladm reset-linkprop [-t] [-R ROOT] [-p PROP[,...]] LINK")]
 #[command(after_help = "Examples:
   dladm reset-linkprop -p maxbw,protection foo0
   dladm reset-linkprop foo0")]
 pub(crate) struct ResetLinkprop {
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Until the next boot: what is stored stays
     #[arg(short, long)]
     pub(crate) temporary: bool,

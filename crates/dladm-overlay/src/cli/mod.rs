@@ -7,13 +7,17 @@ mod format;
 mod help;
 mod link;
 mod overlay;
+mod root;
 mod vnic;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use format::{Format, Statistics};
 pub(crate) use link::{RenameLink, ResetLinkprop, SetLinkprop, ShowLink, ShowLinkprop};
 pub(crate) use overlay::{CreateOverlay, DeleteOverlay, ModifyOverlay, ShowOverlay, ShowSearch, UpOverlay};
+pub(crate) use root::Root;
 pub(crate) use vnic::{CreateVnic, DeleteVnic, ShowVnic};
 
 /// Manage overlay networks and the VNICs on them.
@@ -56,6 +60,40 @@ pub(crate) enum Command {
     ResetLinkprop(ResetLinkprop),
     /// Show the properties of links
     ShowLinkprop(ShowLinkprop),
+    /// Make the changes that were left to the first boot of this system with -R
+    FirstBoot(FirstBoot),
+}
+
+/// `first-boot`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A change that fails is kept in the file first-boot.failed of the state directory.
+
+Example:
+  dladm first-boot      (as overlay-first-boot.service does)")]
+pub(crate) struct FirstBoot {}
+
+impl Command {
+    /// Where it takes `-R`.
+    pub(crate) const fn root(&self) -> Option<&Root> {
+        match self {
+            Self::CreateOverlay(arguments) => Some(&arguments.root),
+            Self::DeleteOverlay(arguments) => Some(&arguments.root),
+            Self::ModifyOverlay(arguments) => Some(&arguments.root),
+            Self::CreateVnic(arguments) => Some(&arguments.root),
+            Self::DeleteVnic(arguments) => Some(&arguments.root),
+            Self::RenameLink(arguments) => Some(&arguments.root),
+            Self::SetLinkprop(arguments) => Some(&arguments.root),
+            Self::ResetLinkprop(arguments) => Some(&arguments.root),
+            _ => None,
+        }
+    }
+}
+
+/// Reads a command line, program name included; with it its words without `-R`.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<(Cli, Vec<String>), clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    Ok((Cli::from_arg_matches(&matches)?, root::words(&matches)))
 }
 
 /// The whole command line, with help on every property that is known without asking varpd.

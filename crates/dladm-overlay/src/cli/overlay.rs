@@ -1,13 +1,16 @@
 use clap::Args;
 
-use super::Format;
+use super::{Format, Root};
 
 /// `create-overlay`.
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "dladm create-overlay [-t] -e ENCAP -s SEARCH -v VNETID [-p PROP=VALUE[,...]]... OVERLAY"
+    override_usage = "dladm create-overlay [-t] [-R ROOT] -e ENCAP -s SEARCH -v VNETID [-p PROP=VALUE[,...]]... OVERLAY"
 )]
 pub(crate) struct CreateOverlay {
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// End with the next boot
     #[arg(short, long)]
     pub(crate) temporary: bool,
@@ -31,6 +34,9 @@ pub(crate) struct CreateOverlay {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  dladm delete-overlay demo0\n  dladm delete-overlay -t demo0")]
 pub(crate) struct DeleteOverlay {
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Until the next boot, or up-overlay: what is stored of it stays
     #[arg(short, long)]
     pub(crate) temporary: bool,
@@ -40,7 +46,9 @@ pub(crate) struct DeleteOverlay {
 
 /// `modify-overlay`.
 #[derive(Debug, Args)]
-#[command(override_usage = "dladm modify-overlay {-d MAC | -f | -s MAC=DEST | -p PROP=VALUE[,...]} OVERLAY")]
+#[command(
+    override_usage = "dladm modify-overlay [-R ROOT] {-d MAC | -f | -s MAC=DEST | -p PROP=VALUE[,...]} OVERLAY"
+)]
 #[command(after_help = "\
 DEST is `drop`, or one or more tunnel ends: IP:PORT[,IP:PORT...], IPv6 addresses in brackets.
 
@@ -51,6 +59,9 @@ Examples:
   dladm modify-overlay -d 2:8:20:ab:cd:ef demo0
   dladm modify-overlay -p direct/dest_ip=192.0.2.21,target/ageing=60 demo0")]
 pub(crate) struct ModifyOverlay {
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Remove the entry of an address from the target table
     #[arg(short, long, value_name = "MAC", group = "change")]
     pub(crate) delete_entry: Option<String>,

@@ -1,13 +1,16 @@
 use clap::Args;
 
-use super::{Format, Statistics};
+use super::{Format, Root, Statistics};
 
 /// `create-vnic`.
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "dladm create-vnic [-t] -l LINK [-m ADDRESS|auto|{random [-r PREFIX]}] [-v VID] [-p PROP=VALUE[,...]] VNIC"
+    override_usage = "dladm create-vnic [-t] [-R ROOT] -l LINK [-m ADDRESS|auto|{random [-r PREFIX]}] [-v VID] [-p PROP=VALUE[,...]] VNIC"
 )]
 pub(crate) struct CreateVnic {
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// End with the next boot
     #[arg(short, long)]
     pub(crate) temporary: bool,
@@ -34,6 +37,9 @@ pub(crate) struct CreateVnic {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  dladm delete-vnic foo0\n  dladm delete-vnic -t foo0")]
 pub(crate) struct DeleteVnic {
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Until the next boot, or up-overlay: what is stored of it stays
     #[arg(short, long)]
     pub(crate) temporary: bool,

@@ -10,7 +10,7 @@ use crate::session::Session;
 
 /// Creates an overlay in both daemons, or in neither.
 pub(super) fn run(arguments: &CreateOverlay, session: &mut Session<'_>) -> Result<(), Error> {
-    let what = format!("cannot create overlay {}", arguments.overlay);
+    let what = what(arguments);
     let refused = |error: PlanError| Failure::new(&what, error);
     let wish = Wish::read(arguments).map_err(refused)?;
     let (encaps, searches) = match (session.daemons.encaps(), session.daemons.searches()) {
@@ -22,6 +22,17 @@ pub(super) fn run(arguments: &CreateOverlay, session: &mut Session<'_>) -> Resul
     let search = plugin(&searches, "search", &arguments.search).map_err(refused)?;
     let plan = Plan::check(&wish, encap, search).map_err(refused)?;
     Ok(make(arguments, &wish, plan, session).map_err(|error| Failure::of_daemon(&what, &error))?)
+}
+
+fn what(arguments: &CreateOverlay) -> String {
+    format!("cannot create overlay {}", arguments.overlay)
+}
+
+/// What is wrong with it whatever search plugins there are.
+pub(super) fn check(arguments: &CreateOverlay) -> Result<(), Failure> {
+    let wish = Wish::read(arguments);
+    let plan = wish.and_then(|wish| Plan::check_alone(&wish, &arguments.encap, &arguments.search));
+    plan.map(drop).map_err(|error| Failure::new(what(arguments), error))
 }
 
 /// Neither daemon answers; where neither runs, one hint says how to start both.

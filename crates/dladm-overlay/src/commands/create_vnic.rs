@@ -25,16 +25,24 @@ enum ValueError {
 
 /// Creates a VNIC on an overlay.
 pub(super) fn run(arguments: &CreateVnic, session: &mut Session<'_>) -> Result<(), Error> {
-    if arguments.mac_prefix.is_some() && arguments.mac_address.as_deref() != Some("random") {
-        return Err(Failure::usage(Some("create-vnic"), "-r goes with -m random only").into());
-    }
-    let what = format!("cannot create VNIC {}", arguments.vnic);
-    let request = request(arguments).map_err(|error| Failure::new(&what, error))?;
-    session.daemons.change_link(request).map_err(|error| Failure::of_daemon(&what, &error))?;
+    let request = request(arguments)?;
+    session.daemons.change_link(request).map_err(|error| Failure::of_daemon(what(arguments), &error))?;
     Ok(())
 }
 
-fn request(arguments: &CreateVnic) -> Result<Request, ValueError> {
+fn what(arguments: &CreateVnic) -> String {
+    format!("cannot create VNIC {}", arguments.vnic)
+}
+
+/// What is to be asked for.
+pub(super) fn request(arguments: &CreateVnic) -> Result<Request, Failure> {
+    if arguments.mac_prefix.is_some() && arguments.mac_address.as_deref() != Some("random") {
+        return Err(Failure::usage(Some("create-vnic"), "-r goes with -m random only"));
+    }
+    read(arguments).map_err(|error| Failure::new(what(arguments), error))
+}
+
+fn read(arguments: &CreateVnic) -> Result<Request, ValueError> {
     Ok(Request::CreateVnic {
         name: arguments.vnic.parse::<LinkName>()?.for_device()?,
         over: arguments.link.parse()?,

@@ -8,8 +8,7 @@ use crate::session::Session;
 
 /// Deletes an overlay, at whatever step of its creation it is, and its varpd instance.
 pub(super) fn run(arguments: &DeleteOverlay, session: &mut Session<'_>) -> Result<(), Error> {
-    let what = format!("cannot delete overlay {}", arguments.overlay);
-    let name: LinkName = arguments.overlay.parse().map_err(|error| Failure::new(&what, error))?;
+    let (what, name) = (what(arguments), name(arguments)?);
     let keep_stored = arguments.temporary;
     let outcome = session.daemons.change_link(Request::DeleteOverlay { name: name.clone(), keep_stored });
     let link = outcome.map_err(|error| refused(&what, &name, &error))?;
@@ -17,6 +16,15 @@ pub(super) fn run(arguments: &DeleteOverlay, session: &mut Session<'_>) -> Resul
         end_instance(&name, link, session);
     }
     Ok(())
+}
+
+fn what(arguments: &DeleteOverlay) -> String {
+    format!("cannot delete overlay {}", arguments.overlay)
+}
+
+/// The overlay's name.
+pub(super) fn name(arguments: &DeleteOverlay) -> Result<LinkName, Failure> {
+    arguments.overlay.parse().map_err(|error| Failure::new(what(arguments), error))
 }
 
 /// Whether an overlay that is not there can be brought up again. Where that is not known, nothing of it is ended.

@@ -8,12 +8,19 @@ use crate::session::Session;
 
 /// Deletes a VNIC and its device.
 pub(super) fn run(arguments: &DeleteVnic, session: &mut Session<'_>) -> Result<(), Error> {
-    let what = format!("cannot delete VNIC {}", arguments.vnic);
-    let name: LinkName = arguments.vnic.parse().map_err(|error| Failure::new(&what, error))?;
-    let request = Request::DeleteVnic { name, keep_stored: arguments.temporary };
-    let outcome = session.daemons.ask(Daemon::Overlayd, request);
-    outcome.map_err(|error| refused(&what, &error))?;
+    let outcome = session.daemons.ask(Daemon::Overlayd, request(arguments)?);
+    outcome.map_err(|error| refused(&what(arguments), &error))?;
     Ok(())
+}
+
+fn what(arguments: &DeleteVnic) -> String {
+    format!("cannot delete VNIC {}", arguments.vnic)
+}
+
+/// What is to be asked for.
+pub(super) fn request(arguments: &DeleteVnic) -> Result<Request, Failure> {
+    let name = arguments.vnic.parse::<LinkName>().map_err(|error| Failure::new(what(arguments), error))?;
+    Ok(Request::DeleteVnic { name, keep_stored: arguments.temporary })
 }
 
 fn refused(what: &str, error: &ClientError) -> Failure {

@@ -3,18 +3,32 @@
 use std::fmt::Display;
 
 use overlay_core::control::ClientError;
+use overlay_core::property::{PropertyError, PropertySpec, VNIC_LINK_PROPERTIES};
 use overlay_core::protocol::{ErrorCode, Request};
 use overlay_core::types::LinkName;
 
 use super::Outcome;
+use super::overlay_plan::unknown;
 use crate::error::{Error, Failure};
 use crate::session::Session;
 
 /// The link of a name, if there is one.
 pub(super) fn link(what: &str, name: &str, session: &mut Session<'_>) -> Result<LinkName, Failure> {
-    let name: LinkName = name.parse().map_err(|error| Failure::new(what, error))?;
+    let name = self::name(what, name)?;
     let links = session.daemons.links().map_err(|error| Failure::of_daemon(what, &error))?;
     if links.iter().any(|link| link.name == name) { Ok(name) } else { Err(missing(what)) }
+}
+
+/// A name that a link can have.
+pub(super) fn name(what: &str, name: &str) -> Result<LinkName, Failure> {
+    name.parse().map_err(|error| Failure::new(what, error))
+}
+
+/// A property that a link can have.
+pub(super) fn spec(name: &str) -> Result<&'static PropertySpec, PropertyError> {
+    // An overlay has none that a VNIC does not have.
+    let found = VNIC_LINK_PROPERTIES.iter().find(|spec| spec.name == name);
+    found.ok_or_else(|| unknown(name, VNIC_LINK_PROPERTIES.iter()))
 }
 
 /// There is no link of the name given.

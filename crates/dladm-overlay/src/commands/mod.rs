@@ -4,6 +4,7 @@ mod create_overlay;
 mod create_vnic;
 mod delete_overlay;
 mod delete_vnic;
+mod first_boot;
 mod link_faults;
 mod link_properties;
 mod modify_overlay;
@@ -49,7 +50,17 @@ impl Outcome {
 }
 
 /// Runs a command; none at all is `show-link`, as in illumos.
-pub(crate) fn run(command: Option<Command>, session: &mut Session<'_>) -> Result<Outcome, Error> {
+/// `words` are those that it was given with, without `-R`.
+pub(crate) fn run(
+    command: Option<Command>,
+    words: Vec<String>,
+    session: &mut Session<'_>,
+) -> Result<Outcome, Error> {
+    if let Some(command) = &command
+        && let Some(root) = command.root().and_then(|root| root.root.as_deref())
+    {
+        return first_boot::leave(command, words, root, session);
+    }
     match command.unwrap_or_else(|| Command::ShowLink(ShowLink::default())) {
         Command::CreateOverlay(arguments) => create_overlay::run(&arguments, session)?,
         Command::DeleteOverlay(arguments) => delete_overlay::run(&arguments, session)?,
@@ -62,6 +73,7 @@ pub(crate) fn run(command: Option<Command>, session: &mut Session<'_>) -> Result
         Command::ShowVnic(arguments) => show_vnic::run(&arguments, session)?,
         Command::ShowLink(arguments) => show_link::run(&arguments, session)?,
         Command::RenameLink(arguments) => rename_link::run(&arguments, session)?,
+        Command::FirstBoot(_) => return first_boot::run(session),
         Command::SetLinkprop(arguments) => return set_linkprop::run(&arguments, session),
         Command::ResetLinkprop(arguments) => return reset_linkprop::run(&arguments, session),
         Command::ShowLinkprop(arguments) => return show_linkprop::run(&arguments, session),

@@ -14,10 +14,32 @@ const WHAT_THERE_IS: &str = "what there is: dladm show-overlay -f";
 
 /// Changes an entry of an overlay's target table, or all of them, or properties.
 pub(super) fn run(arguments: &ModifyOverlay, session: &mut Session<'_>) -> Result<(), Error> {
-    let what = format!("cannot change overlay {}", arguments.overlay);
+    let what = what(arguments);
+    match wish(arguments)? {
+        Wish::Targets(request) => change_targets(request, &what, session)?,
+        Wish::Properties(name, given) => change_properties(&name, given, &what, session)?,
+    }
+    Ok(())
+}
+
+/// What a command line says by itself.
+pub(super) enum Wish {
+    /// A change of the target table.
+    Targets(Request),
+    /// Properties with their new values.
+    Properties(LinkName, Vec<Assignment>),
+}
+
+fn what(arguments: &ModifyOverlay) -> String {
+    format!("cannot change overlay {}", arguments.overlay)
+}
+
+/// Reads the values of a command line.
+pub(super) fn wish(arguments: &ModifyOverlay) -> Result<Wish, Failure> {
+    let what = what(arguments);
     let name = || arguments.overlay.parse::<LinkName>().map_err(|error| Failure::new(&what, error));
     let bad = |error| Failure::new(&what, error);
-    let request = match arguments {
+    Ok(Wish::Targets(match arguments {
         ModifyOverlay { delete_entry: Some(mac), .. } => {
             Request::RemoveTarget { overlay: name()?, mac: target_entry::address(mac).map_err(bad)? }
         }
@@ -27,11 +49,12 @@ pub(super) fn run(arguments: &ModifyOverlay, session: &mut Session<'_>) -> Resul
             Request::SetTarget { overlay: name()?, mac, target }
         }
         ModifyOverlay { properties, .. } if !properties.is_empty() => {
-            return Ok(change_properties(&name()?, properties, &what, session)?);
+            let name = name()?;
+            let given = parse_assignments(properties.iter().map(String::as_str));
+            return Ok(Wish::Properties(name, given.map_err(|error| Failure::new(&what, error))?));
         }
-        _ => return Err(Failure::usage(Some("modify-overlay"), "one of -d, -f, -s and -p is needed").into()),
-    };
-    Ok(change_targets(request, &what, session)?)
+        _ => return Err(Failure::usage(Some("modify-overlay"), "one of -d, -f, -s and -p is needed")),
+    }))
 }
 
 fn change_targets(request: Request, what: &str, session: &mut Session<'_>) -> Result<(), Failure> {
@@ -54,12 +77,10 @@ fn refused(what: &str, hint: &str, error: &ClientError) -> Failure {
 /// Checks all changes, then makes the search plugin's and after them overlayd's.
 fn change_properties(
     name: &LinkName,
-    lists: &[String],
+    given: Vec<Assignment>,
     what: &str,
     session: &mut Session<'_>,
 ) -> Result<(), Failure> {
-    let given =
-        parse_assignments(lists.iter().map(String::as_str)).map_err(|error| Failure::new(what, error))?;
     let overlay = find(name, what, session)?;
     let driver = changes::of_driver(&overlay);
     let stranger = given.iter().find(|one| !driver.iter().any(|spec| spec.name == one.name));

@@ -1,7 +1,9 @@
 //! What is to be created, checked as a whole before anything is made. Pure.
 
+use overlay_core::encap::{ENCAPS, Encap};
 use overlay_core::property::{
-    Assignment, OVERLAY_PROPERTIES, Permission, Properties, PropertyError, PropertySpec, parse_assignments,
+    Assignment, Kind, OVERLAY_PROPERTIES, Permission, Possible, Properties, PropertyError, PropertySpec,
+    parse_assignments,
 };
 use overlay_core::protocol::PluginInfo;
 use overlay_core::types::{LinkName, LinkNameError, VnetId, VnetIdError};
@@ -82,6 +84,29 @@ impl Plan {
         }
         Ok(Self { driver: [generic, of_encap].concat(), search: of_search })
     }
+
+    /// Checks a wish where no daemon can be asked: the encapsulations are known here, and the search plugin may have what
+    /// begins with its name.
+    pub(super) fn check_alone(wish: &Wish, encap: &str, search: &str) -> Result<Self, PlanError> {
+        let known = |one: &&dyn Encap| PluginInfo {
+            name: one.name().to_owned(),
+            properties: one.properties().to_vec(),
+        };
+        let encaps: Vec<_> = ENCAPS.iter().map(known).collect();
+        Self::check(wish, plugin(&encaps, "encapsulation", encap)?, &stranger(search, &wish.given))
+    }
+}
+
+/// A search plugin nobody can be asked about, with what it is given.
+fn stranger(name: &str, given: &[Assignment]) -> PluginInfo {
+    let own = |assignment: &&Assignment| {
+        assignment.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let spec = |assignment: &Assignment| PropertySpec {
+        name: assignment.name.clone().into(),
+        ..PropertySpec::new("", Kind::String, Possible::Any, None, "")
+    };
+    PluginInfo { name: name.to_owned(), properties: given.iter().filter(own).map(spec).collect() }
 }
 
 /// The plugin of a name.
@@ -115,6 +140,7 @@ mod tests {
 
     fn plan(properties: &[&str]) -> Result<Plan, String> {
         let arguments = CreateOverlay {
+            root: Default::default(),
             temporary: false,
             encap: "vxlan".into(),
             search: "direct".into(),

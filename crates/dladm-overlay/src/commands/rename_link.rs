@@ -1,6 +1,6 @@
 use overlay_core::control::{ClientError, Daemon};
 use overlay_core::protocol::{ErrorCode, Request};
-use overlay_core::types::{LinkName, LinkNameError};
+use overlay_core::types::LinkName;
 
 use crate::cli::RenameLink;
 use crate::error::{Error, Failure};
@@ -8,15 +8,19 @@ use crate::session::Session;
 
 /// Gives a link, and a VNIC's device, another name.
 pub(super) fn run(arguments: &RenameLink, session: &mut Session<'_>) -> Result<(), Error> {
-    let what = format!("cannot rename {} to {}", arguments.link, arguments.to);
-    let request = request(arguments).map_err(|error| Failure::new(&what, error))?;
-    session.daemons.ask(Daemon::Overlayd, request).map_err(|error| refused(&what, &error))?;
+    let outcome = session.daemons.ask(Daemon::Overlayd, request(arguments)?);
+    outcome.map_err(|error| refused(&what(arguments), &error))?;
     Ok(())
 }
 
-fn request(arguments: &RenameLink) -> Result<Request, LinkNameError> {
-    let name: LinkName = arguments.link.parse()?;
-    Ok(Request::RenameLink { name, to: arguments.to.parse()? })
+fn what(arguments: &RenameLink) -> String {
+    format!("cannot rename {} to {}", arguments.link, arguments.to)
+}
+
+/// What is to be asked for.
+pub(super) fn request(arguments: &RenameLink) -> Result<Request, Failure> {
+    let name = |text: &str| text.parse::<LinkName>().map_err(|error| Failure::new(what(arguments), error));
+    Ok(Request::RenameLink { name: name(&arguments.link)?, to: name(&arguments.to)? })
 }
 
 fn refused(what: &str, error: &ClientError) -> Failure {

@@ -3,13 +3,13 @@ use overlay_core::types::LinkName;
 
 use super::{Outcome, link_properties};
 use crate::cli::ResetLinkprop;
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::session::Session;
 
 /// Gives properties of a link back their defaults: those named, each tried whatever becomes of the others, or all that
 /// can be set.
 pub(super) fn run(arguments: &ResetLinkprop, session: &mut Session<'_>) -> Result<Outcome, Error> {
-    let what = format!("cannot reset properties of {}", arguments.link);
+    let what = what(arguments);
     let link = link_properties::link(&what, &arguments.link, session)?;
     if arguments.properties.is_empty() {
         return link_properties::change(what, request(arguments, link, Vec::new()), session);
@@ -21,6 +21,20 @@ pub(super) fn run(arguments: &ResetLinkprop, session: &mut Session<'_>) -> Resul
         outcome = outcome.and(link_properties::change(what, request, session)?);
     }
     Ok(outcome)
+}
+
+fn what(arguments: &ResetLinkprop) -> String {
+    format!("cannot reset properties of {}", arguments.link)
+}
+
+/// What is wrong with it whatever link it is for.
+pub(super) fn check(arguments: &ResetLinkprop) -> Result<(), Failure> {
+    let what = what(arguments);
+    link_properties::name(&what, &arguments.link)?;
+    for name in link_properties::names(&arguments.properties) {
+        link_properties::spec(&name).map_err(|error| Failure::new(&what, error))?;
+    }
+    Ok(())
 }
 
 fn request(arguments: &ResetLinkprop, name: LinkName, properties: Vec<String>) -> Request {

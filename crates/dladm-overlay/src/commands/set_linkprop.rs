@@ -8,9 +8,8 @@ use crate::session::Session;
 
 /// Sets properties of a link, each tried whatever becomes of the others.
 pub(super) fn run(arguments: &SetLinkprop, session: &mut Session<'_>) -> Result<Outcome, Error> {
-    let what = format!("cannot set properties of {}", arguments.link);
-    let given = given(arguments).map_err(|error| Failure::new(&what, error))?;
-    let link = link_properties::link(&what, &arguments.link, session)?;
+    let given = given(arguments)?;
+    let link = link_properties::link(&what(arguments), &arguments.link, session)?;
     let mut outcome = Outcome::Whole;
     for property in given {
         let what = format!("cannot set {} of {link}", property.name);
@@ -21,8 +20,24 @@ pub(super) fn run(arguments: &SetLinkprop, session: &mut Session<'_>) -> Result<
     Ok(outcome)
 }
 
-fn given(arguments: &SetLinkprop) -> Result<Vec<Assignment>, impl std::fmt::Display + use<>> {
-    parse_assignments(arguments.properties.iter().map(String::as_str))
+fn what(arguments: &SetLinkprop) -> String {
+    format!("cannot set properties of {}", arguments.link)
+}
+
+fn given(arguments: &SetLinkprop) -> Result<Vec<Assignment>, Failure> {
+    let lists = arguments.properties.iter().map(String::as_str);
+    parse_assignments(lists).map_err(|error| Failure::new(what(arguments), error))
+}
+
+/// What is wrong with it whatever link it is for.
+pub(super) fn check(arguments: &SetLinkprop) -> Result<(), Failure> {
+    let what = what(arguments);
+    link_properties::name(&what, &arguments.link)?;
+    for property in given(arguments)? {
+        let spec = link_properties::spec(&property.name).map_err(|error| Failure::new(&what, error))?;
+        spec.parse(&property.value).map_err(|error| Failure::new(&what, error))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

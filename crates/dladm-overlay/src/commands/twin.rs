@@ -36,8 +36,12 @@ pub(crate) struct Twin {
     pub(crate) page: usize,
     pub(crate) overlayd_down: bool,
     pub(crate) varpd_down: bool,
+    /// The request that is not answered.
+    pub(crate) lost: Option<&'static str>,
     /// Pauses before the one that is interrupted.
     pub(crate) pauses: usize,
+    /// The state directory.
+    pub(crate) state: PathBuf,
     /// Whether nobody reads the output.
     pub(crate) closed: bool,
     /// Names of the requests made.
@@ -71,7 +75,9 @@ impl Default for Twin {
             page: 1000,
             overlayd_down: false,
             varpd_down: false,
+            lost: None,
             pauses: 0,
+            state: PathBuf::from("/nowhere/state"),
             closed: false,
             asked: Vec::new(),
             requests: Vec::new(),
@@ -107,13 +113,14 @@ impl Twin {
             if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let closed = self.closed;
+        let (closed, state) = (self.closed, self.state.clone());
         let mut session = Session {
             daemons: self,
             out: if closed { &mut Closed } else { &mut out },
             err: &mut err,
             pause: &mut pause,
             height: 24,
+            state,
         };
         let words = ["dladm"].into_iter().chain(arguments.split_ascii_whitespace());
         let status = session.run(words.map(Into::into).collect());
@@ -184,6 +191,9 @@ impl Daemons for Twin {
         let name = debug.split(|letter: char| !letter.is_alphanumeric()).next().unwrap();
         self.requests.push(serde_json::to_string(&request).unwrap());
         self.asked.push(name.to_owned());
+        if self.lost == Some(name) {
+            return Err(ClientError::Lost { daemon, error: io::Error::other("it closed the connection") });
+        }
         let failing = self.failures.iter().find(|(failing, _)| *failing == name);
         match (failing, &request) {
             (Some((_, error)), _) => Err(error.clone().into()),
