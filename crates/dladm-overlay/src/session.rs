@@ -26,6 +26,8 @@ pub(crate) struct Session<'a> {
     pub(crate) pause: &'a mut dyn FnMut(Duration) -> ControlFlow<()>,
     /// Lines of the terminal.
     pub(crate) height: usize,
+    /// Whether it shows colours.
+    pub(crate) colour: bool,
     /// The directory of what is kept over boots.
     pub(crate) state: PathBuf,
 }
@@ -67,6 +69,7 @@ impl Session<'_> {
             err: said,
             pause: self.pause,
             height: self.height,
+            colour: self.colour,
             state: self.state.clone(),
         }
     }
@@ -89,7 +92,7 @@ impl Session<'_> {
         if let Some(warning) = warning {
             self.warn(warning);
         }
-        Ok(printer)
+        Ok(printer.coloured(self.colour))
     }
 
     /// Shows a text.

@@ -23,9 +23,21 @@ pub(crate) struct CreateVnic {
     /// First octets of a random MAC address, 2:8:20 when not given
     #[arg(short = 'r', long, value_name = "PREFIX")]
     pub(crate) mac_prefix: Option<String>,
+    /// Slot of a factory address, which an overlay does not have
+    #[arg(short = 'n', long, hide = true)]
+    pub(crate) slot: Option<String>,
+    /// Identifier of a virtual router, which has an address of its own
+    #[arg(short = 'V', long, hide = true)]
+    pub(crate) vrid: Option<String>,
+    /// Address family of a virtual router
+    #[arg(short = 'A', long, hide = true)]
+    pub(crate) address_family: Option<String>,
     /// VLAN of the VNIC's frames inside the tunnel, 1-4094
     #[arg(short, long, allow_negative_numbers = true)]
     pub(crate) vid: Option<String>,
+    /// Do without room for a VLAN tag on the card; an overlay has it in any case
+    #[arg(short, long, requires = "vid")]
+    pub(crate) force: bool,
     /// Link properties
     #[arg(short, long = "prop", value_name = "PROP=VALUE[,...]")]
     pub(crate) properties: Vec<String>,

@@ -36,8 +36,15 @@ fn what(arguments: &CreateVnic) -> String {
 
 /// What is to be asked for.
 pub(super) fn request(arguments: &CreateVnic) -> Result<Request, Failure> {
-    if arguments.mac_prefix.is_some() && arguments.mac_address.as_deref() != Some("random") {
-        return Err(Failure::usage(Some("create-vnic"), "-r goes with -m random only"));
+    for (option, given, word) in [
+        ("-r", &arguments.mac_prefix, "random"),
+        ("-n", &arguments.slot, "factory"),
+        ("-V", &arguments.vrid, "vrrp"),
+        ("-A", &arguments.address_family, "vrrp"),
+    ] {
+        if given.is_some() && arguments.mac_address.as_deref() != Some(word) {
+            return Err(Failure::usage(Some("create-vnic"), format!("{option} goes with -m {word} only")));
+        }
     }
     read(arguments).map_err(|error| Failure::new(what(arguments), error))
 }
@@ -84,6 +91,7 @@ mod tests {
             ("-l demo0 -m auto", r#""mac":{"random":{"prefix":null}}"#),
             ("-l demo0 -m random -r 2:9", r#""mac":{"random":{"prefix":"2:9"}}"#),
             ("-l demo0 -m 2:8:20:AB:1:2", r#""mac":{"fixed":"2:8:20:ab:1:2"}"#),
+            ("-l demo0 -v 7 -f", r#""vid":7"#),
             ("--link demo0 -v 4094 -t", r#""vid":4094,"properties":[],"temporary":true"#),
             ("-l demo0 -p mtu=1000", r#""properties":[{"name":"mtu","value":"1000"}]"#),
             ("-l demo0 -p zone=db", r#""properties":[{"name":"zone","value":"db"}]"#),
@@ -109,6 +117,8 @@ mod tests {
             ("-l demo0 -v 4095", "VLAN id '4095' is not a number from 1 to 4094".to_owned()),
             ("-l demo0 -v -1", "VLAN id '-1' is not a number from 1 to 4094".to_owned()),
             ("-l demo0 -m factory", format!("an overlay has no factory MAC addresses: {own}")),
+            ("-l demo0 -m factory -n 1", format!("an overlay has no factory MAC addresses: {own}")),
+            ("-l demo0 -m vrrp -V 1 -A inet", format!("an overlay has no VRRP MAC addresses: {own}")),
             ("-l demo0 -m vrrp", format!("an overlay has no VRRP MAC addresses: {own}")),
             ("-l demo0 -m fixed", format!("'fixed' {mac}")),
             ("-l demo0 -m 2:8", format!("'2:8' {mac}")),

@@ -125,7 +125,8 @@ pub(super) fn status(overlay: &OverlayInfo) -> Vec<Cell> {
         Status::Online => ("ONLINE", Cell::absent("-")),
         Status::Degraded(message) => ("DEGRADED", Cell::text(message)),
     };
-    vec![Cell::text(&overlay.name), Cell::text(status), details]
+    let degraded = matches!(overlay.status, Status::Degraded(_));
+    vec![Cell::text(&overlay.name), Cell::text(status).alarming(degraded), details]
 }
 
 /// A row for each entry of the target table.

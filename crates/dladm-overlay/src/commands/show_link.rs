@@ -93,7 +93,7 @@ fn row(link: &LinkInfo) -> Vec<Cell> {
         Cell::text(&link.name),
         Cell::text(class),
         Cell::number(link.mtu),
-        Cell::text(state),
+        Cell::text(state).alarming(link.state == LinkState::Down),
         Cell::empty(),
         Cell::maybe(vnic.and_then(|vnic| vnic.over.as_ref())),
         Cell::maybe(vnic.and_then(|vnic| vnic.zone.as_ref())),
@@ -174,6 +174,15 @@ web4        vnic      --         blue0        db
             assert_eq!(ran.err, format!("dladm: cannot show link {name}: {text}"));
             assert_eq!((ran.status, &*ran.out), (1, ""));
         }
+    }
+
+    #[test]
+    fn what_is_down_is_red_where_there_are_colours() {
+        let links = vec![twin::vnic(), twin::zoned_vnic()];
+        let mut twin = Twin { links, colour: true, ..Twin::default() };
+        let ran = twin.run("show-link -o link,state");
+        assert_eq!(ran.out, "LINK        STATE\nweb0        up\nweb2        \x1b[31mdown\x1b[0m\n");
+        assert_eq!(twin.run("show-link -p -o link,state web2").out, "web2:down\n");
     }
 
     #[test]

@@ -164,6 +164,8 @@ red0                2:8:20:ab:cd:ef   192.0.2.21:4789
     #[test]
     fn status_and_targets_are_shown_as_in_illumos() {
         assert_eq!(two().run("show-overlay -f").out, STATUS);
+        let red = STATUS.replace("DEGRADED", "\x1b[31mDEGRADED\x1b[0m");
+        assert_eq!(Twin { colour: true, ..two() }.run("show-overlay -f").out, red);
         assert_eq!(two().run("show-overlay --target").out, TARGETS);
         assert_eq!(two().run("show-overlay -f -t").out, TARGETS);
     }

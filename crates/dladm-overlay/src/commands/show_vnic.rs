@@ -103,7 +103,7 @@ fn property_row(link: &LinkInfo) -> Option<Vec<Cell>> {
         Cell::text(mac_type(vnic.mac_type)),
         vlan(vnic.vid),
         Cell::maybe(vnic.zone.as_ref()),
-        Cell::maybe(vnic.fault.as_ref()),
+        Cell::maybe(vnic.fault.as_ref()).alarming(true),
     ])
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Twin {
     pub(crate) lost: Option<&'static str>,
     /// Pauses before the one that is interrupted.
     pub(crate) pauses: usize,
+    /// Whether the output shows colours.
+    pub(crate) colour: bool,
     /// The state directory.
     pub(crate) state: PathBuf,
     /// Whether nobody reads the output.
@@ -76,6 +78,7 @@ impl Default for Twin {
             overlayd_down: false,
             varpd_down: false,
             lost: None,
+            colour: false,
             pauses: 0,
             state: PathBuf::from("/nowhere/state"),
             closed: false,
@@ -113,13 +116,14 @@ impl Twin {
             if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let (closed, state) = (self.closed, self.state.clone());
+        let (closed, colour, state) = (self.closed, self.colour, self.state.clone());
         let mut session = Session {
             daemons: self,
             out: if closed { &mut Closed } else { &mut out },
             err: &mut err,
             pause: &mut pause,
             height: 24,
+            colour,
             state,
         };
         let words = ["dladm"].into_iter().chain(arguments.split_ascii_whitespace());

@@ -9,6 +9,8 @@ pub(crate) struct Cell {
     pub(super) text: String,
     /// As people alone see it, where that is another.
     pub(super) shown: Option<String>,
+    /// Whether people are to notice it; what it says, it says in words.
+    pub(super) alarm: bool,
     /// As JSON has it.
     pub(super) json: Value,
 }
@@ -60,7 +62,7 @@ impl Cell {
 
     /// No value.
     pub(crate) const fn empty() -> Self {
-        Self { text: String::new(), shown: None, json: Value::Null }
+        Self { text: String::new(), shown: None, alarm: false, json: Value::Null }
     }
 
     /// No value, where people and scripts see `text` in its place.
@@ -74,6 +76,12 @@ impl Cell {
         Self { shown: Some(text), ..self }
     }
 
+    /// The same, red for people where `so` and where there are colours.
+    #[must_use]
+    pub(crate) fn alarming(self, so: bool) -> Self {
+        Self { alarm: so, ..self }
+    }
+
     /// As scripts see it.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
@@ -85,7 +93,7 @@ impl Cell {
     }
 
     fn new(json: impl Into<Value>, text: String) -> Self {
-        Self { text, shown: None, json: json.into() }
+        Self { text, shown: None, alarm: false, json: json.into() }
     }
 }
 

@@ -1,5 +1,6 @@
+use super::human::{self, Shown};
 use super::selection::{Selection, select};
-use super::{Cell, Column, SelectionError, human, json, parsable};
+use super::{Cell, Column, SelectionError, json, parsable};
 
 /// How a table looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,9 @@ pub(crate) struct Printer {
     picked: Vec<usize>,
     style: Style,
     page: usize,
-    printed: usize,
+    /// Lines that are left of this page.
+    left: usize,
+    colour: bool,
 }
 
 impl Printer {
@@ -40,7 +43,12 @@ impl Printer {
         let columns = picked.iter().map(|at| columns[*at]).collect();
         // The header takes one line of each page.
         let page = height.saturating_sub(1).max(1);
-        Ok((Self { columns, picked, style, page, printed: 0 }, warning))
+        Ok((Self { columns, picked, style, page, left: 0, colour: false }, warning))
+    }
+
+    /// The same for a terminal with colours, or for anything else.
+    pub(crate) fn coloured(self, colour: bool) -> Self {
+        Self { colour, ..self }
     }
 
     /// The text of rows, each with a cell for every column that there is.
@@ -54,20 +62,24 @@ impl Printer {
     }
 
     fn row(&mut self, cells: &[&Cell]) -> String {
-        let for_scripts = self.style == Style::Parsable;
-        let text = |cell: &&Cell| match &cell.shown {
-            Some(shown) if !for_scripts => one_line(shown),
-            _ => one_line(&cell.text),
-        };
-        let texts: Vec<_> = cells.iter().map(text).collect();
-        let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-        if for_scripts {
-            return parsable::row(&texts);
+        if self.style == Style::Parsable {
+            let texts: Vec<_> = cells.iter().map(|cell| one_line(&cell.text)).collect();
+            return parsable::row(&texts.iter().map(String::as_str).collect::<Vec<_>>());
         }
-        let row = human::row(&self.columns, &texts, self.style == Style::Wrapped);
-        let first = self.printed.is_multiple_of(self.page);
-        self.printed += 1;
-        if first { human::header(&self.columns) + &row } else { row }
+        let text = |cell: &&Cell| one_line(cell.shown.as_ref().unwrap_or(&cell.text));
+        let texts: Vec<_> = cells.iter().map(text).collect();
+        let alarm = |cell: &Cell| cell.alarm && self.colour;
+        let shown = texts.iter().zip(cells).map(|(text, cell)| Shown { text, alarm: alarm(cell) });
+        let row = human::row(&self.columns, &shown.collect::<Vec<_>>(), self.style == Style::Wrapped);
+        self.on_page(row)
+    }
+
+    /// The row, after the header where a page begins.
+    fn on_page(&mut self, row: String) -> String {
+        let (lines, begins) = (row.lines().count(), self.left == 0);
+        let left = if begins { self.page } else { self.left };
+        self.left = left.saturating_sub(lines);
+        if begins { human::header(&self.columns) + &row } else { row }
     }
 }
 
@@ -95,6 +107,27 @@ mod tests {
         let mut printer = printer(None, Style::Human, 3);
         assert_eq!(printer.render(&rows(3)), "LINK  MTU\na0    0\na0    1\nLINK  MTU\na0    2\n");
         assert_eq!(printer.render(&rows(2)), "a0    0\nLINK  MTU\na0    1\n");
+    }
+
+    #[test]
+    fn a_page_is_full_of_lines_not_of_rows() {
+        let mut printer = printer(None, Style::Wrapped, 4);
+        let rows = vec![vec![Cell::text("a0"), Cell::text("up,down")]; 3];
+        let row = "a0    up,\n      down\n";
+        assert_eq!(printer.render(&rows), format!("LINK  MTU\n{row}{row}LINK  MTU\n{row}"));
+    }
+
+    #[test]
+    fn colours_are_for_people_on_a_terminal() {
+        let rows = [vec![Cell::text("a0").alarming(true), Cell::number(1u32).alarming(false)]];
+        for (style, colour, expected) in [
+            (Style::Human, true, "LINK  MTU\n\x1b[31ma0\x1b[0m    1\n"),
+            (Style::Human, false, "LINK  MTU\na0    1\n"),
+            (Style::Parsable, true, "a0:1\n"),
+            (Style::Json, true, "[\n  {\"link\": \"a0\", \"mtu\": 1}\n]\n"),
+        ] {
+            assert_eq!(printer(Some("link,mtu"), style, 24).coloured(colour).render(&rows), expected);
+        }
     }
 
     #[test]
