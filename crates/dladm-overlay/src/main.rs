@@ -5,6 +5,8 @@ mod cli;
 mod commands;
 mod daemons;
 mod error;
+#[cfg(test)]
+mod golden;
 mod session;
 mod table;
 mod usage;

@@ -44,15 +44,15 @@ pub(crate) struct RenameLink {
 #[derive(Debug, Args)]
 #[command(override_usage = "dladm set-linkprop [-t] [-R ROOT] -p PROP=VALUE[,...] LINK")]
 pub(crate) struct SetLinkprop {
-    /// For another system.
-    #[command(flatten)]
-    pub(crate) root: Root,
     /// End with the next boot
     #[arg(short, long)]
     pub(crate) temporary: bool,
     /// Properties with their new values; several values of one have commas between them
     #[arg(short, long = "prop", value_name = "PROP=VALUE[,...]", required = true)]
     pub(crate) properties: Vec<String>,
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Name of an overlay or VNIC
     pub(crate) link: String,
 }
@@ -64,15 +64,15 @@ pub(crate) struct SetLinkprop {
   dladm reset-linkprop -p maxbw,protection foo0
   dladm reset-linkprop foo0")]
 pub(crate) struct ResetLinkprop {
-    /// For another system.
-    #[command(flatten)]
-    pub(crate) root: Root,
     /// Until the next boot: what is stored stays
     #[arg(short, long)]
     pub(crate) temporary: bool,
     /// Properties; every one that can be set when not given
     #[arg(short, long = "prop", value_name = "PROP[,...]")]
     pub(crate) properties: Vec<String>,
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Name of an overlay or VNIC
     pub(crate) link: String,
 }

@@ -8,9 +8,6 @@ use super::{Format, Root};
     override_usage = "dladm create-overlay [-t] [-R ROOT] -e ENCAP -s SEARCH -v VNETID [-p PROP=VALUE[,...]]... OVERLAY"
 )]
 pub(crate) struct CreateOverlay {
-    /// For another system.
-    #[command(flatten)]
-    pub(crate) root: Root,
     /// End with the next boot
     #[arg(short, long)]
     pub(crate) temporary: bool,
@@ -26,6 +23,9 @@ pub(crate) struct CreateOverlay {
     /// Properties of the overlay and its plugins
     #[arg(short, long = "prop", value_name = "PROP=VALUE[,...]")]
     pub(crate) properties: Vec<String>,
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Name of the overlay, such as demo0
     pub(crate) overlay: String,
 }
@@ -34,12 +34,12 @@ pub(crate) struct CreateOverlay {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  dladm delete-overlay demo0\n  dladm delete-overlay -t demo0")]
 pub(crate) struct DeleteOverlay {
-    /// For another system.
-    #[command(flatten)]
-    pub(crate) root: Root,
     /// Until the next boot, or up-overlay: what is stored of it stays
     #[arg(short, long)]
     pub(crate) temporary: bool,
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Name of the overlay
     pub(crate) overlay: String,
 }
@@ -59,9 +59,6 @@ Examples:
   dladm modify-overlay -d 2:8:20:ab:cd:ef demo0
   dladm modify-overlay -p direct/dest_ip=192.0.2.21,target/ageing=60 demo0")]
 pub(crate) struct ModifyOverlay {
-    /// For another system.
-    #[command(flatten)]
-    pub(crate) root: Root,
     /// Remove the entry of an address from the target table
     #[arg(short, long, value_name = "MAC", group = "change")]
     pub(crate) delete_entry: Option<String>,
@@ -74,6 +71,9 @@ pub(crate) struct ModifyOverlay {
     /// Change properties of the overlay and its plugins, as far as they can be changed now
     #[arg(short, long = "prop", value_name = "PROP=VALUE[,...]", group = "change")]
     pub(crate) properties: Vec<String>,
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Name of the overlay
     pub(crate) overlay: String,
 }

@@ -5,12 +5,9 @@ use super::{Format, Root, Statistics};
 /// `create-vnic`.
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "dladm create-vnic [-t] [-R ROOT] -l LINK [-m ADDRESS|auto|{random [-r PREFIX]}] [-v VID] [-p PROP=VALUE[,...]] VNIC"
+    override_usage = "dladm create-vnic [-t] [-R ROOT] -l LINK [-m ADDRESS|auto|{random [-r PREFIX]}] [-v VID [-f]] [-p PROP=VALUE[,...]] VNIC"
 )]
 pub(crate) struct CreateVnic {
-    /// For another system.
-    #[command(flatten)]
-    pub(crate) root: Root,
     /// End with the next boot
     #[arg(short, long)]
     pub(crate) temporary: bool,
@@ -41,6 +38,9 @@ pub(crate) struct CreateVnic {
     /// Link properties
     #[arg(short, long = "prop", value_name = "PROP=VALUE[,...]")]
     pub(crate) properties: Vec<String>,
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Name of the VNIC and its network device, such as foo0
     pub(crate) vnic: String,
 }
@@ -49,12 +49,12 @@ pub(crate) struct CreateVnic {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  dladm delete-vnic foo0\n  dladm delete-vnic -t foo0")]
 pub(crate) struct DeleteVnic {
-    /// For another system.
-    #[command(flatten)]
-    pub(crate) root: Root,
     /// Until the next boot, or up-overlay: what is stored of it stays
     #[arg(short, long)]
     pub(crate) temporary: bool,
+    /// For another system.
+    #[command(flatten)]
+    pub(crate) root: Root,
     /// Name of the VNIC
     pub(crate) vnic: String,
 }

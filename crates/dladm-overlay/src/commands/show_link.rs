@@ -37,7 +37,9 @@ pub(super) fn run(arguments: &ShowLink, session: &mut Session<'_>) -> Result<(),
         find_stored(arguments, session)?.iter().map(stored_row).collect()
     } else {
         let links = find(arguments, session)?;
-        link_faults::warn(&links, style, session);
+        if style == Style::Human && fields.is_none() {
+            link_faults::warn(&links, session);
+        }
         links.iter().map(row).collect()
     };
     let text = printer.render(&rows);
@@ -61,8 +63,7 @@ fn find_stored(arguments: &ShowLink, session: &mut Session<'_>) -> Result<Vec<St
     if let Some(name) = &arguments.link {
         links.retain(|link| link.name.as_str() == name);
         if links.is_empty() {
-            let why = stored::why_not(name, "link", session);
-            return Err(Failure::new(format!("cannot show link {name}"), why).into());
+            return Err(stored::not_stored(format!("cannot show link {name}"), name, "link", session).into());
         }
     }
     Ok(links)
@@ -141,7 +142,8 @@ web0        vnic      1400   up       --         blue0        --
     fn a_vnics_zone_is_shown_and_what_is_wrong_with_it_told() {
         let mut twin = Twin { links: vec![twin::zoned_vnic()], ..Twin::default() };
         let ran = twin.run("show-link -o link,state,zone");
-        assert_eq!(ran.out, "LINK        STATE    ZONE\nweb2        down     db\n");
+        assert_eq!((&*ran.out, &*ran.err), ("LINK        STATE    ZONE\nweb2        down     db\n", ""));
+        let ran = twin.run("show-link");
         assert_eq!((ran.status, &*ran.err), (0, "dladm: warning: VNIC web2: there is no zone db\n"));
     }
 
@@ -161,7 +163,7 @@ web4        vnic      --         blue0        db
     #[test]
     fn what_is_only_there_or_only_stored_is_told_apart() {
         for (arguments, text) in [
-            ("-P x0", "nothing is stored of such link\n"),
+            ("-P x0", "no such link is stored\nwhat is stored: dladm show-link -P\n"),
             ("-P web0", "it is temporary: nothing of it is stored\n"),
             (
                 "web4",

@@ -21,6 +21,10 @@ pub(super) fn run(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<
         ShowOverlay { statistics: true, .. } => (&rows::STATISTICS[..], Style::Human),
         _ => (&rows::PROPERTIES[..], Style::Wrapped),
     };
+    if arguments.interval.is_some() && !arguments.statistics {
+        // clap is content with an option that another one overrides.
+        return Err(Failure::usage(Some(COMMAND), "missing --statistics").into());
+    }
     let interval = statistics::interval(COMMAND, arguments.interval.as_deref())?;
     let (fields, style) = (arguments.format.fields.as_deref(), arguments.format.style(human));
     let mut printer = session.printer(COMMAND, columns, fields, style)?;
@@ -122,7 +126,7 @@ pub(super) fn instances(session: &mut Session<'_>) -> HashMap<LinkId, InstanceIn
 
 #[cfg(test)]
 mod tests {
-    use overlay_core::protocol::{Status, TargetDestination, TargetInfo, TargetOrigin, TargetState};
+    use overlay_core::protocol::{Status, TargetDestination};
 
     use super::super::twin::{self, Twin};
 
@@ -187,32 +191,10 @@ red0                2:8:20:ab:cd:ef   192.0.2.21:4789                           
 red0                ff:ff:ff:ff:ff:ff 192.0.2.20:4789,192.0.2.21:4789,192.0.2.22:4789 checking 301 learned
 ";
 
-    fn entry(
-        mac: &str,
-        destination: TargetDestination,
-        state: TargetState,
-        age: u64,
-        origin: TargetOrigin,
-    ) -> (&'static str, TargetInfo) {
-        ("red0", TargetInfo { mac: mac.parse().ok(), state, destination, origin, age })
-    }
-
-    /// An entry of each kind, in no order.
+    /// An entry of each kind.
     fn dynamic() -> Twin {
-        let ends = ["192.0.2.20:4789", "192.0.2.21:4789", "192.0.2.22:4789"].map(|end| end.parse().unwrap());
         let mut twin = two();
-        twin.targets.extend([
-            entry("2:8:20:0:0:3", TargetDestination::None, TargetState::Refused, 86400, TargetOrigin::Lookup),
-            entry(
-                "ff:ff:ff:ff:ff:ff",
-                TargetDestination::Ends(ends.into()),
-                TargetState::Checking,
-                301,
-                TargetOrigin::Learned,
-            ),
-            entry("2:8:20:0:0:1", TargetDestination::Drop, TargetState::Known, 7, TargetOrigin::Manual),
-            entry("2:8:20:0:0:2", TargetDestination::None, TargetState::Asking, 0, TargetOrigin::Lookup),
-        ]);
+        twin.targets.extend(twin::entries_of_red());
         twin
     }
 

@@ -38,7 +38,9 @@ pub(super) fn run(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<(),
         find_stored(arguments, session)?.iter().filter_map(stored_row).collect()
     } else {
         let links = find(arguments, session)?;
-        link_faults::warn(&links, style, session);
+        if style == Style::Human && fields.is_none() {
+            link_faults::warn(&links, session);
+        }
         links.iter().filter_map(property_row).collect()
     };
     let text = printer.render(&rows);
@@ -75,8 +77,8 @@ fn find_stored(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<Vec<St
     if let Some(over) = &arguments.link {
         let is_overlay = |link: &StoredLink| matches!(link.what, StoredWhat::Overlay { .. });
         if !links.iter().any(|link| is_overlay(link) && link.name.as_str() == over) {
-            let why = stored::why_not(over, "overlay", session);
-            return Err(Failure::new(format!("cannot show VNICs of {over}"), why).into());
+            let what = format!("cannot show VNICs of {over}");
+            return Err(stored::not_stored(what, over, "overlay", session).into());
         }
         let is_over = |name: &LinkName| name.as_str() == over;
         links.retain(|link| matches!(&link.what, StoredWhat::Vnic { over: Some(name), .. } if is_over(name)));
@@ -85,8 +87,7 @@ fn find_stored(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<Vec<St
     if let Some(name) = &arguments.vnic {
         links.retain(|link| link.name.as_str() == name);
         if links.is_empty() {
-            let why = stored::why_not(name, "VNIC", session);
-            return Err(Failure::new(format!("cannot show VNIC {name}"), why).into());
+            return Err(stored::not_stored(format!("cannot show VNIC {name}"), name, "vnic", session).into());
         }
     }
     Ok(links)
@@ -211,7 +212,7 @@ web4         blue0        --       2:8:20:0:0:4      fixed               7      
         for (arguments, line) in [
             ("-P web0", "cannot show VNIC web0: it is temporary: nothing of it is stored"),
             ("-P blue0", "cannot show VNIC blue0: it is temporary"),
-            ("-P -l red0", "cannot show VNICs of red0: nothing is stored of such overlay"),
+            ("-P -l red0", "cannot show VNICs of red0: no such overlay is stored"),
             ("web4", "cannot show VNIC web4: it is stored, and not there now"),
         ] {
             let ran = Twin::default().run(&format!("show-vnic {arguments}"));

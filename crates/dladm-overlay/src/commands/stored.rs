@@ -12,14 +12,18 @@ pub(super) fn links(what: impl Display, session: &mut Session<'_>) -> Result<Vec
     session.daemons.stored_links().map_err(|error| Failure::of_daemon(what, &error))
 }
 
-/// Why nothing is stored of a link.
-pub(super) fn why_not(name: &str, kind: &str, session: &mut Session<'_>) -> String {
+/// Why nothing is stored of a link, and what to do about it.
+pub(super) fn not_stored(what: impl Display, name: &str, kind: &str, session: &mut Session<'_>) -> Failure {
     let there = session.daemons.links();
     if there.is_ok_and(|links| links.iter().any(|link| link.name.as_str() == name)) {
-        "it is temporary: nothing of it is stored".to_owned()
-    } else {
-        format!("nothing is stored of such {kind}")
+        return Failure::new(what, "it is temporary: nothing of it is stored");
     }
+    let why = format!("no such {} is stored", noun(kind));
+    Failure::new(what, why).or_hint(format!("what is stored: dladm show-{kind} -P"))
+}
+
+fn noun(kind: &str) -> &str {
+    if kind == "vnic" { "VNIC" } else { kind }
 }
 
 /// Why a link is not there, and what to do about it.
@@ -29,7 +33,6 @@ pub(super) fn missing(what: impl Display, name: &str, kind: &str, session: &mut 
         return Failure::new(what, "it is stored, and not there now")
             .or_hint("bring it up: dladm up-overlay");
     }
-    let noun = if kind == "vnic" { "VNIC" } else { kind };
-    Failure::new(what, format!("there is no such {noun}"))
+    Failure::new(what, format!("there is no such {}", noun(kind)))
         .or_hint(format!("what there is: dladm show-{kind}"))
 }

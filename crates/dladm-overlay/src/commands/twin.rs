@@ -1,23 +1,23 @@
 //! Both daemons as a test sees them: they answer from what it gives them, and fail where it wants.
 
+mod more;
+
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use overlay_core::control::{ClientError, Daemon};
-use overlay_core::property::{
-    AddressRule, Assignment, Kind, OVERLAY_LINK_PROPERTIES, OVERLAY_PROPERTIES, Possible, PropertySpec,
-    VNIC_LINK_PROPERTIES,
-};
+use overlay_core::property::{AddressRule, Kind, OVERLAY_PROPERTIES, Possible, PropertySpec};
 use overlay_core::protocol::{
     ControlError, CounterInfo, DropCount, ErrorCode, InstanceInfo, InstanceState, LinkClass, LinkCounters,
     LinkInfo, LinkPropertyInfo, LinkState, MacType, MuxInfo, OffloadInfo, OverlayInfo, PluginInfo,
-    PropertyValue, Request, Response, Status, StoredLink, StoredWhat, TargetDestination, TargetInfo,
-    TargetOrigin, TargetPage, TargetState, VnicInfo,
+    PropertyValue, Request, Response, Status, StoredLink, TargetDestination, TargetInfo, TargetOrigin,
+    TargetPage, TargetState, VnicInfo,
 };
 use overlay_core::types::{LinkId, LinkName, MacAddr, VlanId, VnetId};
 
+pub(crate) use self::more::{entries_of_red, stored_overlay, stored_vnic};
 use crate::daemons::Daemons;
 use crate::session::Session;
 
@@ -68,7 +68,7 @@ impl Default for Twin {
             overlays: vec![blue()],
             links: vec![overlay_link(), vnic()],
             instances: vec![instance()],
-            link_properties: link_properties(),
+            link_properties: more::link_properties(),
             stored: vec![stored_overlay(), stored_vnic()],
             targets: vec![
                 ("blue0", target(None, "192.0.2.20:4789")),
@@ -417,50 +417,4 @@ pub(crate) fn zoned_vnic() -> LinkInfo {
     };
     let name = "web2".parse().unwrap();
     LinkInfo { id: id(11), name, state: LinkState::Down, vnic: Some(info), ..vnic() }
-}
-
-/// What is stored of the overlay.
-pub(crate) fn stored_overlay() -> StoredLink {
-    let properties = vec![Assignment::new("vxlan/listen_ip", "192.0.2.10")];
-    let (encap, search, vnetid) = ("vxlan".to_owned(), "direct".to_owned(), VnetId::new(23).unwrap());
-    let what = StoredWhat::Overlay { encap, vnetid, search, properties };
-    StoredLink { id: id(7), name: "blue0".parse().unwrap(), active: true, what }
-}
-
-/// What is stored of a VNIC that is not there.
-pub(crate) fn stored_vnic() -> StoredLink {
-    let what = StoredWhat::Vnic {
-        over: "blue0".parse().ok(),
-        mac: MacAddr([2, 8, 0x20, 0, 0, 4]),
-        mac_type: MacType::Fixed,
-        vid: VlanId::new(7).ok(),
-        zone: "db".parse().ok(),
-    };
-    StoredLink { id: id(12), name: "web4".parse().unwrap(), active: false, what }
-}
-
-/// What [`link_properties`] have, and what is stored of it.
-const LINK_PROPERTY_VALUES: [(&str, &str, Option<&str>); 6] = [
-    ("state", "up", None),
-    ("mtu", "1400", None),
-    ("maxbw", "12.500", Some("100")),
-    ("priority", "high", None),
-    ("promisc-filtered", "on", None),
-    ("allowed-ips", "192.0.2.30/32,2001:db8::/64", Some("192.0.2.30/32,2001:db8::/64")),
-];
-
-/// The link properties of the overlay and the VNIC.
-fn link_properties() -> Vec<LinkPropertyInfo> {
-    let tables = [("blue0", OVERLAY_LINK_PROPERTIES), ("web0", VNIC_LINK_PROPERTIES)];
-    let rows = tables.iter().flat_map(|(link, table)| table.iter().map(|spec| (*link, spec.clone())));
-    let info = |(link, spec): (&str, PropertySpec)| {
-        let row = LINK_PROPERTY_VALUES.iter().find(|(name, ..)| *name == spec.name);
-        LinkPropertyInfo {
-            link: link.parse().unwrap(),
-            value: row.map(|(_, value, _)| (*value).to_owned()),
-            stored: row.and_then(|(.., stored)| *stored).map(str::to_owned),
-            spec,
-        }
-    };
-    rows.map(info).collect()
 }
