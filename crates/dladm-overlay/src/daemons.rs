@@ -1,9 +1,10 @@
 use std::io;
+use std::time::Duration;
 
 use overlay_core::control::{Client, ClientError, Daemon, Paths};
 use overlay_core::protocol::{
-    InstanceInfo, LinkInfo, LinkPropertyInfo, MuxInfo, OverlayInfo, PluginInfo, Request, Response,
-    StoredLink, TargetInfo,
+    Change, Event, InstanceInfo, LinkInfo, LinkPropertyInfo, MuxInfo, OverlayInfo, PluginInfo, Request,
+    Response, StoredLink, TargetInfo,
 };
 use overlay_core::types::{LinkId, LinkName};
 
@@ -11,6 +12,9 @@ use overlay_core::types::{LinkId, LinkName};
 pub(crate) trait Daemons {
     /// Makes a request to one of them and waits for its answer.
     fn ask(&mut self, daemon: Daemon, request: Request) -> Result<Response, ClientError>;
+
+    /// Waits for what overlayd tells one that watches; none when nothing comes in this time.
+    fn next_change(&mut self, patience: Duration) -> Result<Option<Change>, ClientError>;
 
     /// overlayd's encapsulation plugins.
     fn encaps(&mut self) -> Result<Vec<PluginInfo>, ClientError> {
@@ -165,6 +169,23 @@ impl Daemons for Sockets {
         }
         outcome
     }
+
+    fn next_change(&mut self, patience: Duration) -> Result<Option<Change>, ClientError> {
+        let Some(client) = &mut self.overlayd else {
+            return Err(ClientError::Lost {
+                daemon: Daemon::Overlayd,
+                error: io::Error::other("it is not asked"),
+            });
+        };
+        match client.next_event(patience) {
+            Ok(Some(Event::Change(change))) => Ok(Some(change)),
+            Ok(_) => Ok(None),
+            Err(error) => {
+                self.overlayd = None;
+                Err(error)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -204,6 +225,10 @@ mod tests {
     impl Daemons for Monotone {
         fn ask(&mut self, _: Daemon, _: Request) -> Result<Response, ClientError> {
             Ok(self.0.clone())
+        }
+
+        fn next_change(&mut self, _: Duration) -> Result<Option<Change>, ClientError> {
+            Ok(None)
         }
     }
 

@@ -92,6 +92,8 @@ fn change(host: &mut Twin, text: &str) {
             let code: ErrorCode = serde_json::from_str(&format!("{:?}", words[1])).unwrap();
             host.fail_with(words[0].to_owned().leak(), code, words[2], None);
         }
+        // Something happens while it is watched: a change in the protocol's words.
+        "happens" => host.changes.push_back(serde_json::from_str(rest).unwrap()),
         // A request succeeds, and something may be wrong.
         "warn" => host.warnings.push(rest.to_owned()),
         // A line that was left to the first boot of the host.

@@ -18,6 +18,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::thread;
 
+use jiff::ZonedDateTime;
 use overlay_core::control::Paths;
 use overlay_core::sys;
 
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         out: &mut io::stdout().lock(),
         err: &mut io::stderr().lock(),
         pause: &mut pause,
+        now: ZonedDateTime::now,
         height: sys::terminal_height(io::stdout().as_fd()).map_or(PAGE, usize::from),
         colour: has_colours(io::stdout().is_terminal(), &|name| std::env::var_os(name)),
         state,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind as UsageKind;
+use jiff::ZonedDateTime;
 
 use crate::cli;
 use crate::commands::{self, Outcome};
@@ -24,6 +25,8 @@ pub(crate) struct Session<'a> {
     pub(crate) err: &'a mut dyn Write,
     /// Lets time pass; says whether to go on after it.
     pub(crate) pause: &'a mut dyn FnMut(Duration) -> ControlFlow<()>,
+    /// What time it is.
+    pub(crate) now: fn() -> ZonedDateTime,
     /// Lines of the terminal.
     pub(crate) height: usize,
     /// Whether it shows colours.
@@ -68,6 +71,7 @@ impl Session<'_> {
             out: self.out,
             err: said,
             pause: self.pause,
+            now: self.now,
             height: self.height,
             colour: self.colour,
             state: self.state.clone(),

@@ -6,6 +6,7 @@
 mod format;
 mod help;
 mod link;
+mod monitor;
 mod overlay;
 mod root;
 mod vnic;
@@ -16,6 +17,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use format::{Format, Statistics};
 pub(crate) use link::{RenameLink, ResetLinkprop, SetLinkprop, ShowLink, ShowLinkprop};
+pub(crate) use monitor::Monitor;
 pub(crate) use overlay::{CreateOverlay, DeleteOverlay, ModifyOverlay, ShowOverlay, ShowSearch, UpOverlay};
 pub(crate) use root::Root;
 pub(crate) use vnic::{CreateVnic, DeleteVnic, ShowVnic};
@@ -52,6 +54,8 @@ pub(crate) enum Command {
     ShowVnic(ShowVnic),
     /// Show overlays and VNICs as links
     ShowLink(ShowLink),
+    /// Show what happens, as it happens
+    Monitor(Monitor),
     /// Give a link another name
     RenameLink(RenameLink),
     /// Set properties of a link while it runs

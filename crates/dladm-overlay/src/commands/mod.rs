@@ -8,6 +8,7 @@ mod first_boot;
 mod link_faults;
 mod link_properties;
 mod modify_overlay;
+mod monitor;
 mod overlay_changes;
 mod overlay_plan;
 mod overlay_rows;
@@ -70,6 +71,7 @@ pub(crate) fn run(
         Command::ShowSearch(arguments) => show_search::run(&arguments, session)?,
         Command::CreateVnic(arguments) => create_vnic::run(&arguments, session)?,
         Command::DeleteVnic(arguments) => delete_vnic::run(&arguments, session)?,
+        Command::Monitor(arguments) => monitor::run(&arguments, session)?,
         Command::ShowVnic(arguments) => show_vnic::run(&arguments, session)?,
         Command::ShowLink(arguments) => show_link::run(&arguments, session)?,
         Command::RenameLink(arguments) => rename_link::run(&arguments, session)?,

@@ -14,7 +14,7 @@ use crate::table::{Cell, Column};
 /// The property that names the search plugin: varpd's to tell.
 const SEARCH: &str = "search";
 /// The target of an overlay with one destination for all.
-const EVERY_MAC: &str = "*:*:*:*:*:*";
+pub(super) const EVERY_ADDRESS: &str = "*:*:*:*:*:*";
 
 /// The counter that tells how many frames there are, not how many there were.
 pub(super) const WAITING: &str = "waiting";
@@ -132,7 +132,7 @@ pub(super) fn status(overlay: &OverlayInfo) -> Vec<Cell> {
 /// A row for each entry of the target table.
 pub(super) fn targets(overlay: &OverlayInfo, targets: &[TargetInfo]) -> Vec<Vec<Cell>> {
     let rows = targets.iter().map(|target| {
-        let mac = target.mac.map_or_else(|| Cell::text(EVERY_MAC), Cell::text);
+        let mac = target.mac.map_or_else(|| Cell::text(EVERY_ADDRESS), Cell::text);
         vec![
             Cell::text(&overlay.name),
             mac,
@@ -145,7 +145,7 @@ pub(super) fn targets(overlay: &OverlayInfo, targets: &[TargetInfo]) -> Vec<Vec<
     rows.collect()
 }
 
-fn destination(destination: &TargetDestination) -> Cell {
+pub(super) fn destination(destination: &TargetDestination) -> Cell {
     match destination {
         TargetDestination::None => Cell::empty(),
         TargetDestination::Drop => Cell::text("DROP"),
@@ -155,7 +155,7 @@ fn destination(destination: &TargetDestination) -> Cell {
     }
 }
 
-const fn state(state: TargetState) -> &'static str {
+pub(super) const fn state(state: TargetState) -> &'static str {
     match state {
         TargetState::Asking => "asking",
         TargetState::Known => "known",

@@ -3,17 +3,20 @@
 mod more;
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::ZonedDateTime;
 use overlay_core::control::{ClientError, Daemon};
 use overlay_core::property::{AddressRule, Kind, OVERLAY_PROPERTIES, Possible, PropertySpec};
 use overlay_core::protocol::{
-    ControlError, CounterInfo, DropCount, ErrorCode, InstanceInfo, InstanceState, LinkClass, LinkCounters,
-    LinkInfo, LinkPropertyInfo, LinkState, MacType, MuxInfo, OffloadInfo, OverlayInfo, PluginInfo,
-    PropertyValue, Request, Response, Status, StoredLink, TargetDestination, TargetInfo, TargetOrigin,
-    TargetPage, TargetState, VnicInfo,
+    Change, ControlError, CounterInfo, DropCount, ErrorCode, InstanceInfo, InstanceState, LinkClass,
+    LinkCounters, LinkInfo, LinkPropertyInfo, LinkState, MacType, MuxInfo, OffloadInfo, OverlayInfo,
+    PluginInfo, PropertyValue, Request, Response, Status, StoredLink, TargetDestination, TargetInfo,
+    TargetOrigin, TargetPage, TargetState, VnicInfo,
 };
 use overlay_core::types::{LinkId, LinkName, MacAddr, VlanId, VnetId};
 
@@ -34,6 +37,8 @@ pub(crate) struct Twin {
     pub(crate) targets: Vec<(&'static str, TargetInfo)>,
     /// Entries on a page of a target table.
     pub(crate) page: usize,
+    /// What happens while it is watched.
+    pub(crate) changes: VecDeque<Change>,
     pub(crate) overlayd_down: bool,
     pub(crate) varpd_down: bool,
     /// The request that is not answered.
@@ -75,6 +80,7 @@ impl Default for Twin {
                 ("red0", target(Some("2:8:20:ab:cd:ef"), "192.0.2.21:4789")),
             ],
             page: 1000,
+            changes: VecDeque::new(),
             overlayd_down: false,
             varpd_down: false,
             lost: None,
@@ -122,6 +128,7 @@ impl Twin {
             out: if closed { &mut Closed } else { &mut out },
             err: &mut err,
             pause: &mut pause,
+            now: moment,
             height: 24,
             colour,
             state,
@@ -153,6 +160,7 @@ impl Twin {
             Request::ActivateOverlay { .. }
             | Request::UpOverlays { .. }
             | Request::DeleteVnic { .. }
+            | Request::Watch
             | Request::SetTarget { .. }
             | Request::RemoveTarget { .. }
             | Request::FlushTargets { .. }
@@ -207,6 +215,21 @@ impl Daemons for Twin {
             (None, request) => Ok(self.answer(request)),
         }
     }
+
+    /// After the last change overlayd goes away.
+    fn next_change(&mut self, _: Duration) -> Result<Option<Change>, ClientError> {
+        if let Some(change) = self.changes.pop_front() {
+            return Ok(Some(change));
+        }
+        self.overlayd_down = true;
+        let error = io::Error::from(ErrorKind::BrokenPipe);
+        Err(ClientError::Lost { daemon: Daemon::Overlayd, error })
+    }
+}
+
+/// The time at which everything happens.
+pub(crate) fn moment() -> ZonedDateTime {
+    "2026-01-02T03:04:05.6+00:00[UTC]".parse().unwrap()
 }
 
 struct Closed;

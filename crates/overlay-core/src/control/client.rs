@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Daemon, Paths};
 use crate::protocol::{
-    ANSWER_MAX, Call, ControlError, Hello, LineBuffer, Request, Response, ServerLine, VERSION,
+    ANSWER_MAX, Call, ControlError, Event, Hello, LineBuffer, Request, Response, ServerLine, VERSION,
 };
 
 /// How long a daemon may take over an answer.
@@ -20,6 +21,8 @@ pub struct Client {
     input: LineBuffer,
     daemon: Daemon,
     last_id: u64,
+    /// What the daemon has told while an answer was waited for.
+    events: VecDeque<Event>,
 }
 
 /// Why a call has no answer, or a bad one.
@@ -67,7 +70,8 @@ impl Client {
     pub fn connect(paths: &Paths, daemon: Daemon, program: &str) -> Result<Self, ClientError> {
         let socket = paths.socket(daemon);
         let stream = open(&socket).map_err(|error| ClientError::NotRunning { daemon, socket, error })?;
-        let mut client = Self { stream, input: LineBuffer::new(ANSWER_MAX), daemon, last_id: 0 };
+        let mut client =
+            Self { stream, input: LineBuffer::new(ANSWER_MAX), daemon, last_id: 0, events: VecDeque::new() };
         let hello = Hello { protocol: VERSION, program: program.to_owned() };
         client.greet(&hello).map_err(|error| client.lost(error))?;
         Ok(client)
@@ -82,6 +86,36 @@ impl Client {
         let id = self.last_id;
         let reply = self.exchange(&Call { id, request }).map_err(|error| self.lost(error))?;
         Ok(reply?)
+    }
+
+    /// Waits for something that the daemon tells unasked; none when nothing comes in this time.
+    ///
+    /// # Errors
+    /// [`ClientError::Lost`].
+    pub fn next_event(&mut self, patience: Duration) -> Result<Option<Event>, ClientError> {
+        if let Some(event) = self.events.pop_front() {
+            return Ok(Some(event));
+        }
+        self.within(patience, Self::read).map_err(|error| self.lost(error)).map(|line| match line {
+            Some(ServerLine::Event(event)) => Some(event),
+            Some(ServerLine::Reply(_)) | None => None,
+        })
+    }
+
+    /// Reads with another patience; none when it is at its end.
+    fn within<T>(
+        &mut self,
+        patience: Duration,
+        read: impl FnOnce(&mut Self) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        // No time at all would be for ever.
+        self.stream.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+        let outcome = match read(self) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            outcome => outcome.map(Some),
+        };
+        self.stream.set_read_timeout(Some(PATIENCE))?;
+        outcome
     }
 
     fn greet(&mut self, hello: &Hello) -> io::Result<()> {
@@ -99,7 +133,8 @@ impl Client {
         loop {
             match self.read()? {
                 ServerLine::Reply(reply) if reply.id == call.id || reply.id == 0 => return Ok(reply.result),
-                ServerLine::Reply(_) | ServerLine::Event(_) => {}
+                ServerLine::Reply(_) => {}
+                ServerLine::Event(event) => self.events.push_back(event),
             }
         }
     }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::{LinkClass, LinkState, TargetInfo};
-use crate::types::{LinkName, MacAddr};
+use super::{LinkClass, LinkState};
+use crate::types::LinkName;
 
 /// Something that has happened on a host, for whoever watches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,20 +57,6 @@ pub enum Change {
     Restored {
         /// The overlay.
         link: LinkName,
-    },
-    /// An entry of a target table is there or is another.
-    Target {
-        /// The overlay.
-        link: LinkName,
-        /// The entry.
-        target: TargetInfo,
-    },
-    /// An entry of a target table has gone.
-    TargetRemoved {
-        /// The overlay.
-        link: LinkName,
-        /// The address that it was for; none where one entry served all.
-        mac: Option<MacAddr>,
     },
     /// More has happened than this client has taken; look again at what there is.
     Missed,

@@ -146,11 +146,7 @@ pub enum Request {
     /// overlayd: what is stored of every link, whether it is there or not.
     StoredLinks,
     /// overlayd: tells this connection of changes from here on, as [`Event::Change`].
-    Watch {
-        /// Whether of target tables too.
-        #[serde(default)]
-        targets: bool,
-    },
+    Watch,
     /// overlayd: every link with its counters.
     Links,
     /// overlayd: every overlay with properties, status, targets and counters.
@@ -287,7 +283,7 @@ impl Request {
             | Self::Targets { .. }
             | Self::LinkProperties
             | Self::StoredLinks
-            | Self::Watch { .. }
+            | Self::Watch
             | Self::Plugins
             | Self::Instances => Privilege::Read,
             Self::CreateOverlay { .. }

@@ -15,7 +15,7 @@ use crate::records::VnicRecord;
 use crate::until_boot::PropertyChange;
 
 /// The one link property that no table of ours has a value of.
-const STATE: &str = "state";
+pub(super) const STATE: &str = "state";
 
 impl Vnic {
     /// A VNIC without a device.

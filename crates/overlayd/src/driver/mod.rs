@@ -11,6 +11,7 @@ mod targets;
 pub(crate) use targets::Room;
 mod varpd;
 mod vnic;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -50,6 +51,7 @@ pub(crate) struct Driver<E> {
     /// Whether something waits to be mended; kept, because it is asked for all the time and takes a look at every link.
     ailing: bool,
     events: Vec<(ConnectionId, Event)>,
+    watch: watch::Watch,
 }
 
 #[derive(Clone)]
@@ -97,6 +99,7 @@ impl<E: Engine> Driver<E> {
         let outcome = self.carry_out(caller, request);
         if changes {
             self.examine();
+            self.look();
         }
         outcome
     }
@@ -151,7 +154,7 @@ impl<E: Engine> Driver<E> {
                 self.reset_link_properties(&name, properties, temporary).map(|()| Response::Done)
             }
             Request::LinkProperties => Ok(Response::LinkProperties(self.link_properties())),
-            Request::Watch { .. } => Err(ControlError::new(ErrorCode::Unsupported, "not yet")),
+            Request::Watch => Ok(self.watch(caller)),
             Request::Plugins
             | Request::SetInstanceProperties { .. }
             | Request::CreateInstance { .. }
@@ -180,6 +183,7 @@ impl<E: Engine> Driver<E> {
 
     /// Takes note that a connection has ended.
     pub(crate) fn closed(&mut self, connection: ConnectionId) {
+        self.watch_no_more(connection);
         if self.varpd == Some(connection) {
             self.varpd = None;
             tracing::warn!("varpd has gone; what it said last stays in force");

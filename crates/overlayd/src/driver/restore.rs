@@ -7,6 +7,7 @@ use overlay_core::protocol::ControlError;
 use overlay_core::types::{LinkId, LinkName, OverlayMtu};
 
 use super::dormant::Dormant;
+use super::watch::Watch;
 use super::{Broken, Driver, Overlay, Vnic};
 use crate::records::{OverlayRecord, Records, VnicRecord};
 
@@ -28,6 +29,7 @@ impl<E: Engine> Driver<E> {
             unasked: BTreeSet::new(),
             ailing: false,
             events: Vec::new(),
+            watch: Watch::default(),
         };
         stored.bad.into_iter().for_each(|bad| driver.note_broken(bad));
         stored.overlays.into_iter().for_each(|record| driver.restore_overlay(record));

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use nix::poll::PollFlags;
 use overlay_core::control::Peer;
-use overlay_core::protocol::{Incoming, Session};
+use overlay_core::protocol::{Change, Event, Incoming, Session};
 
 /// Octets that are read of one client before the next has its turn.
 const MOUTHFUL: usize = 64 * 1024;
@@ -15,6 +15,8 @@ pub(super) struct Connection {
     stream: UnixStream,
     peer: Peer,
     ended: bool,
+    /// Whether it was not told of changes because it does not take what it is told.
+    missed: bool,
     pub(super) session: Session,
     /// When it last said something, by the server's count.
     pub(super) last_heard: u64,
@@ -24,7 +26,14 @@ impl Connection {
     pub(super) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         let peer = Peer::of(&stream)?;
-        Ok(Self { stream, peer, ended: false, session: Session::new("overlayd"), last_heard: 0 })
+        Ok(Self {
+            stream,
+            peer,
+            ended: false,
+            missed: false,
+            session: Session::new("overlayd"),
+            last_heard: 0,
+        })
     }
 
     /// What it can be waited for: its octets while it takes the answers, and room for those.
@@ -56,6 +65,16 @@ impl Connection {
         self.session.next_request(|| self.peer.may_change())
     }
 
+    /// Tells it what has happened; of changes, as long as it takes what it is told.
+    pub(super) fn tell(&mut self, event: Event) {
+        let change = matches!(event, Event::Change(_));
+        if change && (self.missed || self.session.stalled()) {
+            self.missed = true;
+        } else {
+            self.session.event(event);
+        }
+    }
+
     /// Writes what the client takes now; the end of a refused client's answers is shown to it.
     pub(super) fn write(&mut self) -> io::Result<()> {
         while !self.session.output().is_empty() {
@@ -63,6 +82,10 @@ impl Connection {
                 Ok(count) => self.session.written(count),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
+            }
+            if self.missed && self.session.output().is_empty() {
+                self.missed = false;
+                self.session.event(Event::Change(Change::Missed));
             }
         }
         if self.session.finished() && !self.ended {

@@ -26,6 +26,9 @@ const MENDING_PAUSE: Duration = Duration::from_millis(500);
 /// How often what waits for varpd is looked at.
 const WAITING_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often those who watch are told what changes by itself.
+const LOOKING_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long until a client is accepted again when descriptors have run out.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -46,7 +49,7 @@ pub(crate) fn serve<E: Engine>(
 ) -> io::Result<()> {
     let connections = BTreeMap::new();
     let mut server = Server { listener, driver, connections, last_id: 0, clock: 0, out_of_breath: false };
-    let (mut mended, mut expired) = (Instant::now(), Instant::now());
+    let (mut mended, mut expired, mut looked) = (Instant::now(), Instant::now(), Instant::now());
     loop {
         let ready = server.wait(&signals)?;
         if ready.signal && signals.ask_for_end()? {
@@ -64,6 +67,11 @@ pub(crate) fn serve<E: Engine>(
         if server.driver.is_asking() && expired.elapsed() >= WAITING_PAUSE {
             server.driver.expire();
             expired = Instant::now();
+        }
+        if server.driver.is_watched() && looked.elapsed() >= LOOKING_PAUSE {
+            server.driver.look();
+            server.tell();
+            looked = Instant::now();
         }
     }
 }
@@ -94,6 +102,7 @@ impl<E: Engine> Server<'_, E> {
             (self.out_of_breath, BREATH),
             (self.driver.is_asking(), WAITING_PAUSE),
             (self.driver.is_ailing(), MENDING_PAUSE),
+            (self.driver.is_watched(), LOOKING_PAUSE),
         ];
         let pause = pauses.into_iter().filter(|(wanted, _)| *wanted).map(|(_, pause)| pause).min();
         let pause = pause.and_then(|pause| PollTimeout::try_from(pause).ok()).unwrap_or(PollTimeout::NONE);
@@ -184,7 +193,7 @@ impl<E: Engine> Server<'_, E> {
     fn tell(&mut self) {
         for (id, event) in self.driver.take_events() {
             let Some(connection) = self.connections.get_mut(&id) else { continue };
-            connection.session.event(event);
+            connection.tell(event);
             if connection.write().is_err() {
                 self.close(id);
             }

@@ -152,7 +152,7 @@ impl Owner {
             | Request::ResetLinkProperties { .. }
             | Request::LinkProperties
             | Request::StoredLinks
-            | Request::Watch { .. }
+            | Request::Watch
             | Request::Links
             | Request::Overlays
             | Request::Muxes

@@ -5,6 +5,7 @@ mod link_properties;
 mod mtu;
 mod rename;
 mod targets;
+mod watch;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
