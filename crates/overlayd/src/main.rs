@@ -9,7 +9,6 @@ mod records;
 mod server;
 mod until_boot;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -17,21 +16,10 @@ use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use overlay_core::control::{Claim, Daemon, Paths};
 use overlay_core::engine::userspace::UserspaceEngine;
+use overlayd_options::Options;
 
 use crate::driver::Driver;
 use crate::records::Records;
-
-/// The driver of overlay networks: devices, sockets and encapsulation.
-#[derive(Parser)]
-#[command(version, after_help = "Example:\n  overlayd --run-dir /run/overlay --state-dir /var/lib/overlay")]
-struct Options {
-    /// Directory of the control sockets [default: $OVERLAY_RUN_DIR, else /run/overlay]
-    #[arg(long, value_name = "DIR")]
-    run_dir: Option<PathBuf>,
-    /// Directory of the stored configuration [default: $OVERLAY_STATE_DIR, else /var/lib/overlay]
-    #[arg(long, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
-}
 
 fn main() -> ExitCode {
     let options = Options::parse();

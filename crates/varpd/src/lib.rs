@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod driver;
 pub mod instance;
 pub mod message;
+pub mod options;
 pub mod owner;
 pub mod plugins;
 pub mod privileges;

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -18,28 +18,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use varpd::conformance::{self, Limits};
 use varpd::daemon::{self, Place, Plugins};
-
-/// Answers where the destinations of overlay networks are.
-#[derive(Debug, Parser)]
-#[command(version, after_help = "Example: varpd --run-dir /run/overlay --state-dir /var/lib/overlay")]
-struct Options {
-    /// Directory of the sockets and of what ends with the next boot [default: $OVERLAY_RUN_DIR or /run/overlay]
-    #[arg(long, value_name = "DIR")]
-    run_dir: Option<PathBuf>,
-    /// Directory of what is kept over boots [default: $OVERLAY_STATE_DIR or /var/lib/overlay]
-    #[arg(long, value_name = "DIR")]
-    state_dir: Option<PathBuf>,
-    /// Directory of programs that are search plugins; may be given more than once [default:
-    /// /usr/local/lib/overlay/plugins and /usr/lib/overlay/plugins]
-    #[arg(short = 'i', long, value_name = "DIR")]
-    include: Vec<PathBuf>,
-    /// Checks a search plugin that is a program, and does nothing else
-    #[arg(long, value_name = "FILE")]
-    check_plugin: Option<PathBuf>,
-    /// Properties with which the plugin is checked
-    #[arg(short = 'p', value_name = "NAME=VALUE[,...]", requires = "check_plugin")]
-    properties: Vec<String>,
-}
+use varpd::options::Options;
 
 fn main() -> ExitCode {
     let options = Options::parse();
