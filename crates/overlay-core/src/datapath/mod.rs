@@ -14,6 +14,7 @@ mod overlay;
 mod oversize;
 mod policy;
 mod port;
+mod reasons;
 mod receive;
 mod transmit;
 mod waiting;
