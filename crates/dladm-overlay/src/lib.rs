@@ -7,6 +7,7 @@ mod daemons;
 mod error;
 #[cfg(test)]
 mod golden;
+mod help;
 mod session;
 mod table;
 mod usage;
@@ -21,6 +22,8 @@ use std::thread;
 use jiff::ZonedDateTime;
 use overlay_core::control::Paths;
 use overlay_core::sys;
+
+pub use crate::commands::columns::{Field, Shown, tables};
 
 use crate::daemons::Sockets;
 use crate::session::Session;

@@ -12,6 +12,7 @@ use crate::cli;
 use crate::commands::{self, Outcome};
 use crate::daemons::Daemons;
 use crate::error::{Error, Failure};
+use crate::help;
 use crate::table::{Column, Printer, Style};
 use crate::usage;
 
@@ -109,7 +110,8 @@ impl Session<'_> {
     fn refuse(&mut self, error: &clap::Error, arguments: &[OsString]) -> Result<Outcome, Error> {
         match error.kind() {
             UsageKind::DisplayHelp | UsageKind::DisplayVersion => {
-                self.show(&error.render().to_string())?;
+                let more = help::properties(arguments, self.daemons);
+                self.show(&format!("{}{more}", error.render()))?;
                 Ok(Outcome::Whole)
             }
             _ => Err(usage::failure(error, usage::command(arguments)).into()),

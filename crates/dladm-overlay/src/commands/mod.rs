@@ -1,5 +1,6 @@
 //! One file for each command: what it asks of the daemons, and what it shows of their answers.
 
+pub(crate) mod columns;
 mod create_overlay;
 mod create_vnic;
 mod delete_overlay;

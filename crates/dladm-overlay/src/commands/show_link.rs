@@ -8,7 +8,7 @@ use crate::table::{Cell, Column, Style};
 
 const COMMAND: &str = "show-link";
 
-const COLUMNS: [Column; 7] = [
+pub(super) const COLUMNS: [Column; 7] = [
     Column::new("LINK", 12),
     Column::new("CLASS", 10),
     Column::new("MTU", 7),
@@ -20,7 +20,7 @@ const COLUMNS: [Column; 7] = [
 ];
 
 /// Columns of what is stored.
-const STORED: [Column; 5] = [COLUMNS[0], COLUMNS[1], COLUMNS[4], COLUMNS[5], COLUMNS[6]];
+pub(super) const STORED: [Column; 5] = [COLUMNS[0], COLUMNS[1], COLUMNS[4], COLUMNS[5], COLUMNS[6]];
 
 /// Shows links, what is stored of them, or what they have carried.
 pub(super) fn run(arguments: &ShowLink, session: &mut Session<'_>) -> Result<(), Error> {

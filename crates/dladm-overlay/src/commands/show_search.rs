@@ -8,7 +8,7 @@ use crate::error::{Error, Failure};
 use crate::session::Session;
 use crate::table::{Cell, Column, Style};
 
-const COLUMNS: [Column; 7] = [
+pub(super) const COLUMNS: [Column; 7] = [
     Column::new("PLUGIN", 13),
     Column::new("PROPERTY", 19),
     Column::new("PERM", 5),

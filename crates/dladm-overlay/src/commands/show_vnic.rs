@@ -9,7 +9,7 @@ use crate::table::{Cell, Column, Style};
 
 const COMMAND: &str = "show-vnic";
 
-const COLUMNS: [Column; 8] = [
+pub(super) const COLUMNS: [Column; 8] = [
     Column::new("LINK", 13),
     Column::new("OVER", 13),
     Column::new("SPEED", 9),
@@ -21,7 +21,7 @@ const COLUMNS: [Column; 8] = [
 ];
 
 /// Each VNIC's part of the packets that all those shown have carried.
-const SHARES: [Column; 2] = [Column::new("%IPKTS", 8), Column::new("%OPKTS", 8)];
+pub(super) const SHARES: [Column; 2] = [Column::new("%IPKTS", 8), Column::new("%OPKTS", 8)];
 
 /// Shows VNICs, what is stored of them, or what they have carried.
 pub(super) fn run(arguments: &ShowVnic, session: &mut Session<'_>) -> Result<(), Error> {
