@@ -58,4 +58,5 @@ needs-bench: needs-demo
 
 needs-test: needs-demo
 	@tests/needs.sh tshark:tshark setpriv:util-linux tcpdump:tcpdump c++:g++ arping:arping ndisc6:ndisc6 \
-		dhclient:isc-dhcp-client dnsmasq:dnsmasq-base python3:python3 strace:strace
+		dhclient:isc-dhcp-client dnsmasq:dnsmasq-base python3:python3 strace:strace \
+		fish:fish zsh:zsh

@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod complete;
 mod daemons;
 mod error;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use overlay_core::sys;
 
 pub use crate::commands::columns::{Field, Shown, tables};
 
+use crate::complete::Host;
 use crate::daemons::Sockets;
 use crate::session::Session;
 
@@ -41,6 +43,12 @@ pub fn main() -> ExitCode {
     let paths = Paths::resolve(None, None);
     let state = paths.state.clone();
     let mut daemons = Sockets::new(paths);
+    let words = std::env::args_os().collect();
+    if complete::asked() {
+        // What cannot be said is no candidate: the user is in the middle of a line.
+        let _ = complete::run(words, Host::new(daemons), &mut io::stdout());
+        return ExitCode::SUCCESS;
+    }
     let mut pause = |time| {
         thread::sleep(time);
         ControlFlow::Continue(())
@@ -55,7 +63,7 @@ pub fn main() -> ExitCode {
         colour: has_colours(io::stdout().is_terminal(), &|name| std::env::var_os(name)),
         state,
     };
-    session.run(std::env::args_os().collect()).into()
+    session.run(words).into()
 }
 
 /// Whether colours are shown, and wanted (no-color.org).
