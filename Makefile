@@ -1,11 +1,11 @@
-# demo, test, check, bench and install; each fetches from the distribution's packages what it needs and misses.
+# demo, test, check, man, bench and install; each fetches from the distribution's packages what it needs and misses.
 PREFIX ?= /usr/local
 DESTDIR ?=
 CARGO ?= cargo
 PROGRAMS = overlayd varpd dladm
 COMPAT = ifconfig svcs
 
-.PHONY: demo test check bench bench-quick bench-micro build install needs-build needs-demo needs-test needs-bench
+.PHONY: demo test check man bench bench-quick bench-micro build install needs-build needs-demo needs-test needs-bench
 
 # The whole session between two hosts on this machine.
 demo: needs-demo build
@@ -21,6 +21,10 @@ check: needs-build
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+# The manual pages in docs/man, from the tables and command lines of the programs.
+man: needs-build
+	$(CARGO) run -q -p overlay-manual
 
 # Ratios against the kernel's vxlan behind a bridge and Open vSwitch, in one interleaved run, then what lookups and what
 # thousands of things cost; as root. target/bench.json has every figure, target/bench.svg draws the ratios.
@@ -59,4 +63,4 @@ needs-bench: needs-demo
 needs-test: needs-demo
 	@tests/needs.sh tshark:tshark setpriv:util-linux tcpdump:tcpdump c++:g++ arping:arping ndisc6:ndisc6 \
 		dhclient:isc-dhcp-client dnsmasq:dnsmasq-base python3:python3 strace:strace \
-		fish:fish zsh:zsh
+		groff:groff man:man-db mandoc:mandoc fish:fish zsh:zsh
