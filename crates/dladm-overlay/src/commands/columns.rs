@@ -1,4 +1,4 @@
-use super::{overlay_rows, show_link, show_search, show_vnic, statistics};
+use super::{overlay_rows, show_link, show_linkprop, show_search, show_vnic, statistics};
 use crate::table::Column;
 
 /// A table that a command shows.
@@ -76,6 +76,7 @@ const DOCS: &[(&str, &str)] = &[
     ("MACADDRTYPE", "`fixed` when it was given, `random` when it was drawn"),
     ("VID", "the VLAN of its frames inside the tunnel; 0 for none"),
     ("ZONE", "the network namespace that it is in; `--` for overlayd's own"),
+    ("FAULT", "why it has no device, or not where it should be"),
     ("IPACKETS", "packets in: a VNIC's were given to it, an overlay's came from the underlay"),
     ("RBYTES", "octets in, Ethernet headers included"),
     ("IERRORS", "packets dropped on their way in"),
@@ -98,7 +99,9 @@ pub fn tables() -> Vec<Shown> {
         table("show-vnic", "", &show_vnic::COLUMNS, OF_VNICS),
         table("show-vnic", "-s", &of_vnics, OF_VNICS),
         table("show-link", "", &show_link::COLUMNS, OF_LINKS),
+        table("show-link", "-P", &show_link::STORED, OF_LINKS),
         table("show-link", "-s", &statistics::COLUMNS, OF_LINKS),
+        table("show-linkprop", "", &show_linkprop::COLUMNS, &[]),
     ]
 }
 

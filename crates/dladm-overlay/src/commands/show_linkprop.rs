@@ -8,7 +8,7 @@ use crate::error::{Error, Failure};
 use crate::session::Session;
 use crate::table::{Cell, Column};
 
-const COLUMNS: [Column; 6] = [
+pub(super) const COLUMNS: [Column; 6] = [
     Column::new("LINK", 13),
     Column::new("PROPERTY", 16),
     Column::new("PERM", 5),
