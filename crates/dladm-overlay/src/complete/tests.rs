@@ -111,12 +111,21 @@ fn what_every_argument_is_has_been_decided() {
         ("create-vnic", "mac_prefix"),
         ("create-vnic", "vid"),
         ("create-vnic", "vnic"),
+        ("create-vnic", "slot"),
+        ("create-vnic", "vrid"),
+        ("create-vnic", "address_family"),
+        ("rename-link", "to"),
+        ("show-overlay", "interval"),
         ("show-vnic", "interval"),
         ("show-link", "interval"),
     ];
     for command in cli::command().get_subcommands() {
         let name = command.get_name();
         for argument in command.get_arguments().filter(|one| one.get_action().takes_values()) {
+            // A directory, which clap completes.
+            if argument.get_id() == "root" {
+                continue;
+            }
             let known = free.contains(&(name, argument.get_id().as_str()));
             assert_eq!(kind(name, argument) == Kind::Free, known, "{name} {}", argument.get_id());
         }
