@@ -74,7 +74,7 @@ pub(crate) enum Command {
 A change that fails is kept in the file first-boot.failed of the state directory.
 
 Example:
-  dladm first-boot      (as overlay-first-boot.service does)")]
+  dladm first-boot      # as overlay-first-boot.service does")]
 pub(crate) struct FirstBoot {}
 
 impl Command {
