@@ -61,6 +61,16 @@ impl PortSettings {
     pub fn plain(link: LinkId, mac: MacAddr) -> Self {
         Self { link, mac, vid: None, mtu: OverlayMtu::default(), policy: PortPolicy::default() }
     }
+
+    /// Its MAC addresses: its own, and the further ones.
+    pub fn macs(&self) -> impl Iterator<Item = MacAddr> {
+        std::iter::once(self.mac).chain(self.policy.secondary_macs.iter().copied())
+    }
+
+    /// Whether a MAC address is one of its.
+    pub fn owns(&self, mac: MacAddr) -> bool {
+        self.macs().any(|own| own == mac)
+    }
 }
 
 /// A VNIC on an overlay at one moment: a change makes a new one with the same body.

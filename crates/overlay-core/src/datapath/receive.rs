@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use super::{Device, Direction, DropReason, Inner, Load, Overlay};
+use super::{Device, Direction, DropReason, Inner, Load, Overlay, Port};
 use crate::lookup::Sources;
 use crate::types::MacAddr;
 
@@ -49,13 +49,15 @@ impl<D: Device> Overlay<D> {
 
     /// Gives a frame that comes from elsewhere to the VNICs that it is for, but not to the one with the address `but`.
     pub(super) fn deliver(&self, inner: &Inner<'_>, but: Option<MacAddr>) -> Result<(), DropReason> {
-        if !inner.ethernet.destination.is_multicast() {
-            let owner = self.owner(&inner.ethernet).ok_or(DropReason::UnknownMac)?;
-            self.hand(owner, inner, Direction::In);
-            return Ok(());
-        }
-        match self.flood(inner, Direction::In, but) {
-            0 => Err(DropReason::NoReceiver),
+        let receivers = if inner.ethernet.destination.is_multicast() {
+            let skip = |port: &Port<D>| but.is_some_and(|mac| port.settings.owns(mac));
+            self.flood(inner, Direction::In, skip)
+        } else {
+            self.give_owner(inner, Direction::In, |_| false).1
+        };
+        match receivers {
+            0 if inner.ethernet.destination.is_multicast() => Err(DropReason::NoReceiver),
+            0 => Err(DropReason::UnknownMac),
             receivers => {
                 self.counters.became(receivers, inner.load.frames);
                 Ok(())

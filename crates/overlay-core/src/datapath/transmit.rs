@@ -73,16 +73,20 @@ impl<D: Device> Overlay<D> {
         outward: Outward<'_>,
     ) -> Result<Option<Departure>, DropReason> {
         let inner = Inner::sent(frame)?;
-        if inner.ethernet.destination == sender.settings.mac {
+        if sender.settings.owns(inner.ethernet.destination) {
             return Err(DropReason::ToItself);
         }
-        let mut receivers = 0;
-        if inner.ethernet.destination.is_multicast() {
-            receivers = self.flood(&inner, Direction::Out, Some(sender.settings.mac));
-        } else if let Some(owner) = self.owner(&inner.ethernet) {
-            self.hand(owner, &inner, Direction::Out);
-            return Ok(None);
-        }
+        let is_sender = |port: &Port<D>| port.settings.link == sender.settings.link;
+        let receivers = if inner.ethernet.destination.is_multicast() {
+            self.flood(&inner, Direction::Out, is_sender)
+        } else {
+            let (is_here, receivers) = self.give_owner(&inner, Direction::Out, is_sender);
+            if is_here {
+                self.counters.became(receivers, inner.load.frames);
+                return Ok(None);
+            }
+            receivers
+        };
         let way = self.way(&inner, outward.now);
         let places = receivers + way.places();
         // Where it goes elsewhere is one of its places even when nothing says where that is: that copy is dropped then.

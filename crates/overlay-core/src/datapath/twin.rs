@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{
     Departure, Device, DeviceError, FrameBuf, Load, Outward, Overlay, OverlayCounters, OverlaySettings, Port,
-    PortSettings, Waiting,
+    PortPolicy, PortSettings, Waiting,
 };
 use crate::encap;
 use crate::lookup::{About, Desk, Released, Sources, TargetMode, TargetTable, Timing, Verdict};
@@ -105,6 +105,15 @@ impl Bench {
         Self { overlay, hasher: FlowHasher::default(), now: Moment(0), desk, targets }
     }
 
+    /// Gives a VNIC another policy.
+    pub(super) fn set_policy(&mut self, port: usize, policy: PortPolicy) {
+        let mut ports = self.overlay.ports().to_vec();
+        let settings = PortSettings { policy, ..ports[port].settings.clone() };
+        ports[port] = Arc::new(ports[port].changed(settings));
+        let (settings, counters) = (self.overlay.settings().clone(), Arc::clone(self.overlay.counters()));
+        self.overlay = Overlay::new(settings, counters, Arc::clone(&self.targets), ports);
+    }
+
     pub(super) fn transmit(&self, from: usize, octets: &[u8]) -> Option<(Departure, Vec<u8>)> {
         self.transmit_with(from, octets, VnetHeader::default())
     }
@@ -195,9 +204,12 @@ proptest! {
     #[test]
     fn frames_in_are_frames_out_and_drops(
         frames in prop::collection::vec((0u8..6, any::<bool>(), 0usize..1600, prop::option::of(0u8..9)), 0..60),
-        down in 0usize..3,
+        down in 0usize..3, watches in any::<[bool; 3]>(),
     ) {
-        let bench = Bench::new(&[None, VlanId::new(7).ok(), VlanId::new(7).ok()]);
+        let mut bench = Bench::new(&[None, VlanId::new(7).ok(), VlanId::new(7).ok()]);
+        for (port, watches) in watches.into_iter().enumerate() {
+            bench.set_policy(port, PortPolicy { promisc_filtered: !watches, ..PortPolicy::default() });
+        }
         bench.set_down(down);
         for (to, from_wire, len, tag) in frames {
             let destination = match to { 0..3 => bench.mac(usize::from(to)), 3 => ANY, _ => MacAddr([2, 9, 9, 9, 9, to]) };
@@ -215,9 +227,10 @@ proptest! {
 
     #[test]
     fn frames_in_are_frames_out_drops_and_waiting_ones_while_destinations_are_asked_for(
-        frames in prop::collection::vec((0u8..8, 0u8..6, 14usize..400), 0..80),
+        frames in prop::collection::vec((0u8..8, 0u8..6, 14usize..400), 0..80), watches: bool,
     ) {
-        let bench = Bench::with(&[None, VlanId::new(7).ok(), None], |settings| settings.target = Some(TargetMode::Dynamic));
+        let mut bench = Bench::with(&[None, VlanId::new(7).ok(), None], |settings| settings.target = Some(TargetMode::Dynamic));
+        bench.set_policy(2, PortPolicy { promisc_filtered: !watches, ..PortPolicy::default() });
         for (to, answer, len) in frames {
             let destination = match to { 0..3 => bench.mac(usize::from(to)), 3 => ANY, _ => MacAddr([2, 9, 9, 9, 9, to]) };
             if let Some((departure, _)) = bench.transmit(len % 3, &frame_to(destination, len)) {
