@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use overlay_core::datapath::{
     Arrival, Demux, Device, DeviceError, FrameBuf, Inbox, MuxCounters, Outward, Overlay, OverlaySettings,
-    Port, PortSettings,
+    Port, PortPolicy, PortSettings, Protection,
 };
 use overlay_core::encap;
 use overlay_core::lookup::{About, Desk, Sources, TargetMode, TargetTable, Timing, Verdict};
@@ -22,6 +22,8 @@ use zerocopy::IntoBytes;
 static ALLOCATOR: counting::Counting = counting::Counting;
 
 const HERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+/// The source of every frame here, which is not the VNIC's first address.
+const SENDER: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
 const AWAY: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 /// A group with two tunnel ends.
 const GROUP: MacAddr = MacAddr([3, 0, 0, 0, 0, 3]);
@@ -54,8 +56,15 @@ fn end(number: u8) -> SocketAddr {
     ([10, 0, 0, number], 4789).into()
 }
 
+/// A VNIC that is protected in every way, and allowed to send what the frames here say.
+fn protected() -> PortPolicy {
+    let protection = Protection { mac_nospoof: true, restricted: true, ip_nospoof: true, dhcp_nospoof: true };
+    let allowed_ips = vec!["10.8.0.0/24".parse().expect("a network")];
+    PortPolicy { secondary_macs: vec![SENDER], protection, allowed_ips, ..PortPolicy::default() }
+}
+
 /// An overlay with one VNIC, and a target table in which a thousand addresses are known.
-fn overlay() -> Arc<Overlay<Sink>> {
+fn overlay(policy: PortPolicy) -> Arc<Overlay<Sink>> {
     let link = LinkId(7.try_into().expect("not 0"));
     let timing = Timing { ageing: Some(5000), negative: 1000, timeout: 1000 };
     let targets = TargetTable::new(link, Arc::<Desk>::default(), timing, 65_536);
@@ -73,14 +82,14 @@ fn overlay() -> Arc<Overlay<Sink>> {
         target: Some(TargetMode::Dynamic),
         sources: Some(Sources::known([end(2).ip()])),
     };
-    let port = PortSettings::plain(link, HERE);
+    let port = PortSettings { policy, ..PortSettings::plain(link, HERE) };
     let ports = vec![Arc::new(Port::new(port, Sink::default()))];
     Arc::new(Overlay::new(settings, Arc::default(), Arc::new(targets), ports))
 }
 
 /// A TCP super-frame over IPv4 of so many octets of payload, whose checksums are left to whoever cuts it.
 fn super_frame(to: MacAddr, payload: usize) -> (Vec<u8>, VnetHeader) {
-    let mut frame = [&to.0[..], &[2, 0, 0, 0, 0, 9, 8, 0]].concat();
+    let mut frame = [&to.0[..], &SENDER.0, &[8, 0]].concat();
     let [high, low] = (40 + payload as u16).to_be_bytes();
     frame.extend([0x45, 0, high, low, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 8, 0, 1, 10, 8, 0, 2]);
     frame.extend([0, 80, 0, 81, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x18, 1, 0, 0, 0, 0, 0]);
@@ -138,7 +147,18 @@ fn allocated(mut work: impl FnMut()) -> u64 {
 #[test]
 fn a_frame_whose_destination_is_known_allocates_nothing() {
     assert!(allocated(|| drop(std::hint::black_box(Box::new(1)))) > 0, "what is allocated is counted");
-    let (overlay, hasher, mut room) = (overlay(), FlowHasher::default(), FrameBuf::default());
+    check(PortPolicy::default());
+}
+
+#[test]
+fn a_frame_that_is_looked_at_for_protection_allocates_nothing() {
+    check(protected());
+    let promiscuous = PortPolicy { promisc_filtered: false, ..protected() };
+    check(promiscuous);
+}
+
+fn check(policy: PortPolicy) {
+    let (overlay, hasher, mut room) = (overlay(policy), FlowHasher::default(), FrameBuf::default());
 
     let (plain, _) = super_frame(AWAY, 100);
     let count = allocated(|| {

@@ -51,11 +51,23 @@ pub enum DropReason {
     BadSuperFrame,
     /// Its datagram met congestion, which the packet inside cannot say.
     BadEcn,
+    /// Its source is no MAC address of the VNIC that sent it, which may have no other.
+    SpoofedMac,
+    /// It is none of IPv4, IPv6 and ARP, or in a VLAN, and the VNIC that sent it may send nothing else.
+    Restricted,
+    /// Its source is no IP address of the VNIC that sent it, which may have no other.
+    SpoofedIp,
+    /// It is ARP that speaks of another than the VNIC that sent it.
+    SpoofedArp,
+    /// It is neighbour discovery that speaks of another than the VNIC that sent it.
+    SpoofedNdp,
+    /// It is DHCP that speaks of another client than the VNIC that sent it, or a server's.
+    SpoofedDhcp,
 }
 
 impl DropReason {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 29] = [
         Self::NotActive,
         Self::NoTarget,
         Self::Runt,
@@ -79,6 +91,12 @@ impl DropReason {
         Self::DeviceRefused,
         Self::BadSuperFrame,
         Self::BadEcn,
+        Self::SpoofedMac,
+        Self::Restricted,
+        Self::SpoofedIp,
+        Self::SpoofedArp,
+        Self::SpoofedNdp,
+        Self::SpoofedDhcp,
     ];
 
     /// The name it is shown under.
@@ -107,6 +125,12 @@ impl DropReason {
             Self::DeviceRefused => "device-refused",
             Self::BadSuperFrame => "bad-super-frame",
             Self::BadEcn => "bad-ecn",
+            Self::SpoofedMac => "spoofed-mac",
+            Self::Restricted => "restricted",
+            Self::SpoofedIp => "spoofed-ip",
+            Self::SpoofedArp => "spoofed-arp",
+            Self::SpoofedNdp => "spoofed-ndp",
+            Self::SpoofedDhcp => "spoofed-dhcp",
         }
     }
 }

@@ -8,6 +8,7 @@ mod counters;
 mod demux;
 mod depart;
 mod frame;
+mod guard;
 mod inbox;
 mod inner;
 mod overlay;

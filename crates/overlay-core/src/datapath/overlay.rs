@@ -118,7 +118,7 @@ fn owners<D>(ports: &[Arc<Port<D>>]) -> HashMap<MacAddr, usize> {
 #[cfg(test)]
 mod tests {
     use super::super::twin::{ANY, Bench, frame_to, point};
-    use crate::datapath::PortPolicy;
+    use crate::datapath::{PortPolicy, Protection};
     use crate::types::{MacAddr, VlanId};
 
     const AWAY: MacAddr = MacAddr([2, 9, 9, 9, 9, 9]);
@@ -230,5 +230,20 @@ mod tests {
         let mac = bench.mac(1);
         let frame = send(&bench, 0, mac);
         assert_eq!((bench.taken(1), bench.drops()), (vec![frame], vec![("device-down", 1)]));
+    }
+
+    #[test]
+    fn what_a_vnic_may_not_send_reaches_nobody() {
+        let mut bench = Bench::new(&[None, None]);
+        let protection = Protection { mac_nospoof: true, ..Protection::default() };
+        bench.set_policy(0, PortPolicy { protection, ..PortPolicy::default() });
+        bench.set_policy(1, watcher());
+        let mac = bench.mac(1);
+        for to in [mac, ANY, AWAY] {
+            send(&bench, 0, to);
+        }
+        assert!(bench.taken(1).is_empty());
+        assert_eq!(bench.drops(), [("spoofed-mac", 3)]);
+        assert_eq!(bench.overlay.ports()[0].counters().link().out_drops, 3);
     }
 }

@@ -2,9 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Allowance, DropReason, Inner, Load, PortCounters, PortPolicy};
+use super::guard::Guard;
+use super::{Allowance, DropReason, FrameBuf, Inner, Load, PortCounters, PortPolicy};
 use crate::offload::{Cut, Offload, OffloadSet, Offloads, VnetHeader};
-use crate::types::{LinkId, MacAddr, OverlayMtu, VlanId};
+use crate::types::{LinkId, MacAddr, Moment, OverlayMtu, VlanId};
 use crate::wire::{ETHERNET_HEADER, VLAN_TAG};
 
 /// Where a VNIC's frames go: its TAP device, or a twin of it in a test.
@@ -87,14 +88,15 @@ struct Body<D> {
     counters: PortCounters,
     offloads: Offloads,
     answers: Allowance,
+    guard: Guard,
 }
 
 impl<D: Device> Port<D> {
     /// A VNIC that has carried nothing yet.
     pub fn new(settings: PortSettings, device: D) -> Self {
         let offloads = Offloads::new(device.offloads());
-        let (counters, answers) = (PortCounters::default(), Allowance::default());
-        Self { settings, body: Arc::new(Body { device, counters, offloads, answers }) }
+        let (counters, answers, guard) = (PortCounters::default(), Allowance::default(), Guard::default());
+        Self { settings, body: Arc::new(Body { device, counters, offloads, answers, guard }) }
     }
 
     /// The same VNIC with other settings.
@@ -134,6 +136,14 @@ impl<D: Device> Port<D> {
         self.settings.vid.is_none() || self.settings.vid == vid
     }
 
+    /// Whether it may send a frame.
+    pub(super) fn check(&self, frame: &FrameBuf, now: Moment) -> Result<(), DropReason> {
+        if self.settings.policy.protection.is_none() {
+            return Ok(());
+        }
+        self.body.guard.check(&self.settings, frame, now)
+    }
+
     /// Gives it a frame of the tunnel, with the tag of its own VLAN taken out; `count` is told what came of it, once or,
     /// of a super-frame that had to go in frames, for each of them.
     pub(super) fn give(&self, inner: &Inner<'_>, count: &mut impl FnMut(Result<(), DropReason>, Load)) {
@@ -144,6 +154,9 @@ impl<D: Device> Port<D> {
             }
             count(outcome, load);
         };
+        if self.settings.policy.protection.ip_nospoof {
+            self.body.guard.hear(&self.settings, inner);
+        }
         let Some(vnet) = inner.vnet_for(self.settings.mtu) else {
             return count(Err(DropReason::TooBig), inner.load);
         };

@@ -34,6 +34,14 @@ impl DropReason {
             Self::BadEcn => {
                 "its datagram met congestion on the underlay, and the packet inside cannot say so (RFC 6040)"
             }
+            Self::SpoofedMac => "its source is no MAC address of the VNIC that sent it",
+            Self::Restricted => "it is none of IPv4, IPv6 and ARP, or in a VLAN of the guest's own",
+            Self::SpoofedIp => "its source is no IP address of the VNIC that sent it",
+            Self::SpoofedArp => "it is ARP that speaks of another than the VNIC that sent it, or RARP",
+            Self::SpoofedNdp => "it is neighbour discovery that speaks of another than the VNIC that sent it",
+            Self::SpoofedDhcp => {
+                "it is DHCP that speaks of another client than the VNIC that sent it, or a server's"
+            }
         }
     }
 
@@ -56,6 +64,12 @@ impl DropReason {
             Self::DeviceFull => "`free`",
             Self::DeviceRefused => "the program that sent it",
             Self::BadEcn => "the underlay's load",
+            Self::SpoofedMac
+            | Self::Restricted
+            | Self::SpoofedIp
+            | Self::SpoofedArp
+            | Self::SpoofedNdp
+            | Self::SpoofedDhcp => "the VNIC's `protection` (`docs/protection.md`); what runs in its guest",
             Self::Proxied | Self::Runt | Self::ToItself | Self::NoReceiver | Self::BadSuperFrame => "",
         }
     }

@@ -1,6 +1,6 @@
 use super::{Departure, Device, Direction, DropReason, FrameBuf, Inner, Load, Outward, Overlay, Port};
 use crate::lookup::TargetMode;
-use crate::types::MacAddr;
+use crate::types::{MacAddr, Moment};
 use crate::wire::{ETHERNET_HEADER, Tag};
 use zerocopy::IntoBytes;
 
@@ -18,7 +18,7 @@ impl<D: Device> Overlay<D> {
         let load = seen.map_or(Load { frames: 1, bytes: frame.octets().len() }, |(load, _)| load);
         sender.counters().sent.add(load);
         self.counters.from_devices.add(load);
-        let admitted = self.admit(sender, frame, seen.map(|(_, fits)| fits));
+        let admitted = self.admit(sender, frame, seen.map(|(_, fits)| fits), outward.now);
         match admitted.and_then(|()| self.direct(sender, frame, outward)) {
             Ok(departure) => departure,
             Err(reason) => {
@@ -52,6 +52,7 @@ impl<D: Device> Overlay<D> {
         sender: &Port<D>,
         frame: &mut FrameBuf,
         fits: Result<bool, DropReason>,
+        now: Moment,
     ) -> Result<(), DropReason> {
         if !self.settings.active {
             return Err(DropReason::NotActive);
@@ -59,6 +60,7 @@ impl<D: Device> Overlay<D> {
         if !fits? {
             return Err(DropReason::TooBig);
         }
+        sender.check(frame, now)?;
         if let Some(vid) = sender.settings.vid {
             frame.insert(ETHERNET_HEADER - size_of::<u16>(), Tag::new(vid).as_bytes());
         }

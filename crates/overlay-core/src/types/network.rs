@@ -16,6 +16,13 @@ impl Network {
         Self { address, prefix }
     }
 
+    /// Those whose first `prefix` bits are the address's, whose other bits are zero; none where they are not, or there
+    /// are not so many.
+    pub fn new(address: IpAddr, prefix: u8) -> Option<Self> {
+        let network = Self { address, prefix };
+        (prefix <= Self::single(address).prefix && network.is_aligned()).then_some(network)
+    }
+
     /// Whether an address is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {
