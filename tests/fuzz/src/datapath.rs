@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use overlay_core::datapath::{
     Arrival, Demux, Device, DeviceError, FrameBuf, Inbox, MuxCounters, Outward, Overlay, OverlaySettings,
-    Port, PortSettings,
+    Port, PortPolicy, PortSettings,
 };
 use overlay_core::encap::{ENCAPS, Outer};
 use overlay_core::lookup::{Sources, TargetMode, TargetTable, Timing};
@@ -21,7 +21,7 @@ const MTU: u16 = 1500;
 
 /// A device that keeps what it is given.
 #[derive(Debug, Default)]
-struct Sink(Mutex<Vec<(VnetHeader, Vec<u8>)>>);
+pub(crate) struct Sink(Mutex<Vec<(VnetHeader, Vec<u8>)>>);
 
 impl Device for Sink {
     fn give(&self, header: VnetHeader, pieces: [&[u8]; 2], more: &[&[u8]]) -> Result<(), DeviceError> {
@@ -40,18 +40,23 @@ pub(crate) const fn mac(vnic: u8) -> MacAddr {
     MacAddr([2, 8, 0x20, 0, 0, vnic])
 }
 
-fn end() -> SocketAddr {
+pub(crate) fn end() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 4789))
 }
 
 /// An overlay with the vnetid 23, a VNIC without VLAN and one in VLAN 7, and the underlay socket before it.
-struct Stage {
-    overlay: Arc<Overlay<Sink>>,
+pub(crate) struct Stage {
+    pub(crate) overlay: Arc<Overlay<Sink>>,
     socket: Arc<MuxCounters>,
 }
 
 impl Stage {
     fn new() -> Self {
+        Self::with(PortPolicy::default())
+    }
+
+    /// The same with a policy for the first VNIC.
+    pub(crate) fn with(policy: PortPolicy) -> Self {
         let link = |number: u32| LinkId(number.try_into().expect("not 0"));
         let mtu = OverlayMtu::try_from(MTU).expect("a legal MTU");
         let settings = OverlaySettings {
@@ -63,11 +68,12 @@ impl Stage {
             target: Some(TargetMode::Point(end())),
             sources: Some(Sources::known([end().ip()])),
         };
-        let port = |number: u8, vid| {
-            let settings = PortSettings { vid, mtu, ..PortSettings::plain(link(number.into()), mac(number)) };
+        let port = |number: u8, vid, policy| {
+            let plain = PortSettings::plain(link(number.into()), mac(number));
+            let settings = PortSettings { vid, mtu, policy, ..plain };
             Arc::new(Port::new(settings, Sink::default()))
         };
-        let ports = vec![port(1, None), port(2, VlanId::new(7).ok())];
+        let ports = vec![port(1, None, policy), port(2, VlanId::new(7).ok(), PortPolicy::default())];
         let timing = Timing { ageing: None, negative: 1000, timeout: 1000 };
         let targets = TargetTable::new(link(9), Arc::default(), timing, 100);
         let overlay = Overlay::new(settings, Arc::default(), Arc::new(targets), ports);
@@ -75,7 +81,7 @@ impl Stage {
     }
 
     /// Receives all of it as one batch.
-    fn receive<'a>(&self, arrivals: impl IntoIterator<Item = Arrival<'a>>) {
+    pub(crate) fn receive<'a>(&self, arrivals: impl IntoIterator<Item = Arrival<'a>>) {
         let demux = Demux::new(ENCAPS[0], [Arc::clone(&self.overlay)], Arc::clone(&self.socket));
         let mut inbox = Inbox::default();
         let arrivals: Vec<_> = arrivals.into_iter().collect();
@@ -88,7 +94,7 @@ impl Stage {
     }
 
     /// Every frame that came is one that went or was dropped.
-    fn check(&self) {
+    pub(crate) fn check(&self) {
         let info = self.overlay.counters().info();
         let drops: u64 = info.drops.iter().map(|drop| drop.frames).sum();
         let come = info.from_devices + info.from_wire + info.injected + info.copies;
@@ -110,7 +116,7 @@ fn frames(vnet: VnetHeader, frame: Vec<u8>) -> Vec<Vec<u8>> {
     (0..cut.count()).map(|segment| segment_of(&cut, &frame, segment)).collect()
 }
 
-fn segment_of(cut: &Cut, frame: &[u8], segment: usize) -> Vec<u8> {
+pub(crate) fn segment_of(cut: &Cut, frame: &[u8], segment: usize) -> Vec<u8> {
     let mut octets = vec![0xee; cut.header_len()];
     cut.write_header(frame, segment, &mut octets);
     octets.extend(&frame[cut.payload(segment)]);

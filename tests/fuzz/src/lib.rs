@@ -6,6 +6,7 @@
 
 mod datapath;
 mod frame;
+mod guard;
 #[path = "../../../crates/overlayd/src/records.rs"]
 #[expect(dead_code, reason = "overlayd is a program, and only reading its records concerns us here")]
 mod records;
@@ -27,13 +28,14 @@ use varpd::plugins::program::answers_every_question;
 use varpd::proxy::rehearse;
 
 pub use datapath::{merge, receive, transmit};
+pub use guard::guard;
 pub use stored::records;
 
 /// An entry with its name, which is that of its corpus and its target.
 pub type Entry = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ENTRIES: [Entry; 11] = [
+pub const ENTRIES: [Entry; 12] = [
     ("files", files),
     ("records", records),
     ("control", control),
@@ -45,6 +47,7 @@ pub const ENTRIES: [Entry; 11] = [
     ("receive", receive),
     ("merge", merge),
     ("oversize", oversize),
+    ("guard", guard),
 ];
 
 /// Characters in one line for people, with whatever they quote.
