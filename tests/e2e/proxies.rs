@@ -1,14 +1,12 @@
 //! The proxies against the programs and the kernel that ask: ARP, neighbour and router discovery, duplicate address
 //! detection, DHCP. In the untagged network, and in a VLAN.
 
-use std::fs::{self, Permissions};
 use std::net::{IpAddr, Ipv6Addr};
-use std::os::unix::fs::PermissionsExt;
 
 use overlay_core::types::MacAddr;
 use overlay_tests::{
-    Capture, Family, Host, LONG, Namespace, SHORT, Spawned, Table, Trio, inner_link_local, inner_mac,
-    inner_v4, inner_v6, underlay_v4, wait_until,
+    Capture, Family, Host, LONG, Namespace, SHORT, Table, Trio, dhclient, dnsmasq, inner_link_local,
+    inner_mac, inner_v4, inner_v6, underlay_v4, wait_until,
 };
 use serde_json::json;
 
@@ -20,15 +18,6 @@ const UNLISTED: u8 = 33;
 const NOBODYS: u8 = 44;
 /// Another address of end 1 in the file, not in use at first.
 const SPARE: u8 = 77;
-
-/// What the DHCP clients do with their leases: the system's script would change the machine's resolver.
-const SCRIPT: &str = "#!/bin/sh
-case $reason in
-BOUND) ip addr add $new_ip_address/$new_subnet_mask dev $interface ;;
-BOUND6) ip addr add $new_ip6_address/64 dev $interface nodad ;;
-esac
-";
-const CLIENT: &str = "initial-interval 1;\nbackoff-cutoff 2;\ntimeout 20;\n";
 
 /// The ends with a table in which somebody is listed who is not there, and who serves DHCP to end 1 is `server`.
 fn trio(vid: Option<u16>, server: u8) -> Trio {
@@ -144,18 +133,6 @@ fn announcements_reach_everybody(trio: &Trio) {
     }
 }
 
-/// A dnsmasq that serves no names, and what is asked for.
-fn dnsmasq(net: &Namespace, device: &str, more: &[&str]) -> Spawned {
-    let silent =
-        ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root", "--pid-file"];
-    let quick = ["--leasefile-ro", "--no-ping", "--dhcp-authoritative", "--log-dhcp", "--log-facility=-"];
-    let interface = format!("--interface={device}");
-    let words = [&silent[..], &quick, &["--bind-interfaces", &interface], more].concat();
-    let server = Spawned::start(net, &words);
-    server.wait_for(LONG, "started, version");
-    server
-}
-
 /// A router on end 3 hears solicitations, and its advertisements arrive.
 fn routers_are_found(trio: &Trio) {
     let _router =
@@ -164,23 +141,6 @@ fn routers_are_found(trio: &Trio) {
         let outcome = trio.one.net.run(&["rdisc6", "-1", "-q", "-n", "-r", "1", "foo0"]);
         if outcome.stdout.contains("fd23::/64") { Ok(()) } else { Err(format!("{outcome:?}")) }
     });
-}
-
-/// A DHCP client on `foo0`, which has its lease when this returns.
-fn dhclient(host: &Host, more: &[&str]) -> Spawned {
-    let file = |name: &str, text: &str| {
-        let path = host.scratch().join(name);
-        fs::write(&path, text).expect("written");
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("it is ours");
-        path.display().to_string()
-    };
-    let (script, configuration) = (file("dhclient-script", SCRIPT), file("dhclient.conf", CLIENT));
-    let [leases, pid] = ["dhclient.leases", "dhclient.pid"].map(|name| file(name, ""));
-    let words = ["dhclient", "-d", "-v", "-sf", &script, "-cf", &configuration, "-lf", &leases, "-pf", &pid];
-    let client = Spawned::start(&host.net, &[&words[..], more, &["foo0"]].concat());
-    let bound = if more.contains(&"-6") { "Bound to lease" } else { "bound to 192.168.23." };
-    client.wait_for(LONG, bound);
-    client
 }
 
 /// The place of an octet of the packet inside, in the UDP datagram that carries it; 4 more with a tag.

@@ -60,12 +60,25 @@ impl RawLink {
     /// # Panics
     /// The socket fails.
     pub fn receive(&self, kind: u16, limit: Duration) -> Option<Vec<u8>> {
+        let end = Instant::now() + limit;
+        loop {
+            let frame = self.next(end - Instant::now().min(end))?;
+            if frame[12..14] == kind.to_be_bytes() {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// The next frame of whatever kind.
+    ///
+    /// # Panics
+    /// The socket fails.
+    pub fn next(&self, limit: Duration) -> Option<Vec<u8>> {
         let (end, mut buffer) = (Instant::now() + limit, vec![0; 65_536]);
         while Instant::now() < end {
             match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                Ok(count) if buffer[12..14] == kind.to_be_bytes() => return Some(buffer[..count].to_vec()),
-                Ok(_) => {}
-                Err(nix::Error::EAGAIN) => self.wait(PollFlags::POLLIN, end - Instant::now()),
+                Ok(count) => return Some(buffer[..count].to_vec()),
+                Err(nix::Error::EAGAIN) => self.wait(PollFlags::POLLIN, end - Instant::now().min(end)),
                 Err(error) => panic!("cannot receive: {}", io::Error::from(error)),
             }
         }
