@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use overlay_core::types::MacAddr;
 use overlay_tests::frame::{self, arp, ethernet, udp4};
 use overlay_tests::{
-    Host, LONG, Plan, RawLink, SHORT, Scene, Spawned, Underlay, VNETID, Zone, await_ping, dhclient, dnsmasq,
-    inner_link_local, inner_mac, inner_v4, inner_v6, start_dhclient, underlay_v4, wait_until,
+    Daemon, Host, LONG, Plan, RawLink, SHORT, Scene, Spawned, Underlay, VNETID, Zone, await_ping, dhclient,
+    dnsmasq, inner_link_local, inner_mac, inner_v4, inner_v6, start_dhclient, underlay_v4, wait_until,
 };
 
 const EVERYTHING: &str = "protection=mac-nospoof,restricted,ip-nospoof,dhcp-nospoof";
@@ -305,6 +305,28 @@ fn an_address_from_dhcp_works_and_no_other() {
         let counters = scene.host.counters("demo0");
         if counters.dropped("spoofed-dhcp") > before { Ok(()) } else { Err(format!("{counters:?}")) }
     });
+}
+
+#[test]
+fn an_address_from_dhcp_outlives_a_crash_of_overlayd() {
+    let mut scene = guarded();
+    let server = dnsmasq(&scene.peer.net, "foo0", &LEASES[..1]);
+    let client = dhclient(&scene.host, &["-4"]);
+    await_address(&scene.host, "-4", "192.168.23.1");
+    drop((client, server));
+    let directory = scene.host.paths().run.join("leases");
+    wait_until(SHORT, "the address is written down", || {
+        let files = std::fs::read_dir(&directory).map_err(|error| error.to_string())?;
+        let texts = files.flatten().map(|file| std::fs::read_to_string(file.path()).unwrap_or_default());
+        let texts = texts.collect::<Vec<_>>().concat();
+        if texts.contains("192.168.23.1") { Ok(()) } else { Err(texts) }
+    });
+    scene.host.kill9(Daemon::Overlayd);
+    scene.host.start_overlayd();
+    await_ping(&scene.host.net);
+    scene.host.net.ip(&["addr", "add", "192.168.23.77/24", "dev", "foo0"]);
+    let ping = ["ping", "-n", "-q", "-c", "1", "-W", "1", "-I", "192.168.23.77", "192.168.23.2"];
+    assert!(!scene.host.net.run(&ping).succeeded(), "another address is as good as before");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod driver;
+mod leases;
 mod lifecycle;
 mod log;
 mod records;
@@ -19,6 +20,7 @@ use overlay_core::engine::userspace::UserspaceEngine;
 use overlayd_options::Options;
 
 use crate::driver::Driver;
+use crate::leases::Leases;
 use crate::records::Records;
 
 fn main() -> ExitCode {
@@ -42,9 +44,11 @@ fn run(options: Options) -> anyhow::Result<()> {
     let engine = UserspaceEngine::start()
         .context("cannot start carrying frames (overlayd needs CAP_NET_ADMIN and CAP_SYS_ADMIN, so root)")?;
     let mut driver = Driver::restore(engine, records);
+    let mut leases = Leases::open(&paths);
+    leases.look(&mut driver);
     tracing::info!("ready in {}", paths.run.display());
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    server::serve(listener, signals, &mut driver).context("the control server has failed")?;
+    server::serve(listener, signals, &mut driver, leases).context("the control server has failed")?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("ended; VNIC devices stay for the next start");
     Ok(())

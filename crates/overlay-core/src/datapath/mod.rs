@@ -25,6 +25,7 @@ pub use counters::{Direction, DropReason, Load, MuxCounters, OverlayCounters, Po
 pub use demux::{Arrival, Demux};
 pub use depart::{Departure, Outward};
 pub use frame::{FRAME_MAX, FrameBuf, HEADROOM};
+pub use guard::Lease;
 pub use inbox::Inbox;
 pub use overlay::{Overlay, OverlaySettings};
 pub use oversize::Remedy;

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::guard::Guard;
+use super::guard::{Guard, Lease};
 use super::{Allowance, DropReason, FrameBuf, Inner, Load, PortCounters, PortPolicy};
 use crate::offload::{Cut, Offload, OffloadSet, Offloads, VnetHeader};
 use crate::types::{LinkId, MacAddr, Moment, OverlayMtu, VlanId};
@@ -134,6 +134,16 @@ impl<D: Device> Port<D> {
     /// without gets all frames, with their tags.
     pub(super) fn hears(&self, vid: Option<VlanId>) -> bool {
         self.settings.vid.is_none() || self.settings.vid == vid
+    }
+
+    /// What DHCP has given its clients, and how often that has changed; none where it may use any address.
+    pub fn leases(&self) -> Option<(u64, Vec<Lease>)> {
+        self.settings.policy.protection.ip_nospoof.then(|| self.body.guard.leases())
+    }
+
+    /// Takes over what DHCP gave its clients before.
+    pub fn restore_leases(&self, leases: Vec<Lease>) {
+        self.body.guard.restore(leases);
     }
 
     /// Whether it may send a frame.

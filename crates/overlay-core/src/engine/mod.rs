@@ -5,13 +5,14 @@ pub mod userspace;
 
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use crate::datapath::{OverlaySettings, PortPolicy};
 use crate::device::TapError;
 use crate::lookup::{Answer, Ends, Question, Timing};
 use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, OffloadInfo, TargetPage};
 use crate::socket::BindError;
-use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu, UnderlayMtu, VlanId};
+use crate::types::{LinkId, LinkName, MacAddr, Network, OverlayMtu, UnderlayMtu, VlanId};
 
 /// What an overlay is to the engine.
 #[derive(Clone)]
@@ -24,6 +25,17 @@ pub struct OverlaySpec {
     pub timing: Timing,
     /// Entries of its target table at the most.
     pub targets_max: usize,
+}
+
+/// What DHCP has given a client of a VNIC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseInfo {
+    /// The address, or all with the prefix.
+    pub network: Network,
+    /// Who the client is, in octets of DHCP.
+    pub client: Vec<u8>,
+    /// How much longer it lasts; none when it does for ever.
+    pub left: Option<Duration>,
 }
 
 /// What a VNIC is to the engine.
@@ -127,6 +139,15 @@ pub trait Engine {
 
     /// What the kernel does for a VNIC's device.
     fn device_offloads(&self, over: LinkId, link: LinkId) -> OffloadInfo;
+
+    /// What DHCP has given the clients of a VNIC that may use no other addresses, with a number that is another when that
+    /// has changed.
+    fn leases(&self, _over: LinkId, _link: LinkId) -> Option<(u64, Vec<LeaseInfo>)> {
+        None
+    }
+
+    /// Tells a VNIC's device what DHCP had given before this start.
+    fn restore_leases(&mut self, _over: LinkId, _link: LinkId, _leases: Vec<LeaseInfo>) {}
 
     /// The underlay sockets and what they count.
     fn muxes(&self) -> Vec<MuxInfo>;

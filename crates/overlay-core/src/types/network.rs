@@ -23,6 +23,11 @@ impl Network {
         (prefix <= Self::single(address).prefix && network.is_aligned()).then_some(network)
     }
 
+    /// Whether they are IPv4 addresses.
+    pub const fn is_ipv4(&self) -> bool {
+        self.address.is_ipv4()
+    }
+
     /// Whether an address is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {

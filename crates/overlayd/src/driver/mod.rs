@@ -1,7 +1,9 @@
 //! The driver's state, and what requests do to it.
 
 mod dormant;
+mod leases;
 mod link_properties;
+pub(crate) use leases::Given;
 mod overlay;
 mod properties;
 mod rename;

@@ -16,6 +16,7 @@ use overlay_core::engine::Engine;
 use self::connection::Connection;
 pub(crate) use self::signals::Signals;
 use crate::driver::{ConnectionId, Driver, Room};
+use crate::leases::Leases;
 
 /// Clients beyond this number cost the one that has been silent longest its connection.
 const CONNECTIONS_MAX: usize = 2048;
@@ -29,6 +30,9 @@ const WAITING_PAUSE: Duration = Duration::from_millis(100);
 /// How often those who watch are told what changes by itself.
 const LOOKING_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often what DHCP has given is looked at, which a crash can lose so much of.
+const LEASES_PAUSE: Duration = Duration::from_millis(500);
+
 /// How long until a client is accepted again when descriptors have run out.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -39,6 +43,9 @@ struct Server<'a, E> {
     last_id: u64,
     clock: u64,
     out_of_breath: bool,
+    leases: Leases,
+    /// Whether a client has asked for something since the leases were looked at.
+    changed: bool,
 }
 
 /// Serves until a signal asks for the end.
@@ -46,18 +53,22 @@ pub(crate) fn serve<E: Engine>(
     listener: UnixListener,
     signals: Signals,
     driver: &mut Driver<E>,
+    leases: Leases,
 ) -> io::Result<()> {
     let connections = BTreeMap::new();
-    let mut server = Server { listener, driver, connections, last_id: 0, clock: 0, out_of_breath: false };
-    let (mut mended, mut expired, mut looked) = (Instant::now(), Instant::now(), Instant::now());
+    let (last_id, clock, out_of_breath, changed) = (0, 0, false, true);
+    let mut server = Server { listener, driver, connections, last_id, clock, out_of_breath, leases, changed };
+    let [mut mended, mut expired, mut looked, mut leased] = [Instant::now(); 4];
     loop {
         let ready = server.wait(&signals)?;
         if ready.signal && signals.ask_for_end()? {
+            server.look_at_leases();
             return Ok(());
         }
         if ready.client {
             server.accept();
         }
+        server.changed |= !ready.connections.is_empty();
         ready.connections.into_iter().for_each(|id| server.attend(id));
         if server.driver.is_ailing() && mended.elapsed() >= MENDING_PAUSE {
             server.driver.mend();
@@ -73,6 +84,10 @@ pub(crate) fn serve<E: Engine>(
             server.tell();
             looked = Instant::now();
         }
+        if server.watches_leases() && leased.elapsed() >= LEASES_PAUSE {
+            server.look_at_leases();
+            leased = Instant::now();
+        }
     }
 }
 
@@ -85,6 +100,15 @@ struct Ready {
 }
 
 impl<E: Engine> Server<'_, E> {
+    fn watches_leases(&self) -> bool {
+        self.changed || self.leases.is_watching()
+    }
+
+    fn look_at_leases(&mut self) {
+        self.leases.look(self.driver);
+        self.changed = false;
+    }
+
     fn wait(&mut self, signals: &Signals) -> io::Result<Ready> {
         let accepting = if self.out_of_breath { PollFlags::empty() } else { PollFlags::POLLIN };
         let fixed = [
@@ -103,6 +127,7 @@ impl<E: Engine> Server<'_, E> {
             (self.driver.is_asking(), WAITING_PAUSE),
             (self.driver.is_ailing(), MENDING_PAUSE),
             (self.driver.is_watched(), LOOKING_PAUSE),
+            (self.watches_leases(), LEASES_PAUSE),
         ];
         let pause = pauses.into_iter().filter(|(wanted, _)| *wanted).map(|(_, pause)| pause).min();
         let pause = pause.and_then(|pause| PollTimeout::try_from(pause).ok()).unwrap_or(PollTimeout::NONE);

@@ -13,7 +13,9 @@ const FOR_EVER: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     asked: Vec<Asked>,
-    held: Vec<Held>,
+    held: Vec<Lease>,
+    /// How often what is held has changed.
+    changes: u64,
 }
 
 /// A question to DHCP servers.
@@ -48,13 +50,15 @@ pub(super) struct Answer {
     pub(super) granted: Vec<(Network, u32)>,
 }
 
-/// An address or prefix that a client has been given.
+/// An address or prefix that a DHCP client has been given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Held {
-    v6: bool,
-    network: Network,
-    client: Vec<u8>,
-    until: Moment,
+pub struct Lease {
+    /// The address, or all with the prefix.
+    pub network: Network,
+    /// Whose it is: a DUID; or a hardware address, and a client identifier if it has one.
+    pub client: Vec<u8>,
+    /// When it ends; the end of time when it does not.
+    pub until: Moment,
 }
 
 impl Asked {
@@ -98,6 +102,26 @@ impl Leases {
 
     fn forget(&mut self, network: &Network) {
         self.held.retain(|held| held.network != *network);
+        self.changes += 1;
+    }
+
+    /// How often what is held has changed.
+    pub(super) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// All that is held.
+    pub(super) fn all(&self) -> Vec<Lease> {
+        self.held.clone()
+    }
+
+    /// Takes over what was held before, but for what is known better now.
+    pub(super) fn restore(&mut self, leases: Vec<Lease>) {
+        let known: Vec<_> = self.held.iter().map(|held| held.network).collect();
+        let others = leases.into_iter().filter(|lease| !known.contains(&lease.network));
+        self.held.extend(others);
+        self.held.truncate(HELD_MAX);
+        self.changes += 1;
     }
 
     /// Takes note of an answer to a question that was asked.
@@ -106,7 +130,8 @@ impl Leases {
         let asked = self.asked.remove(place);
         if !asked.v6 {
             // A client has one IPv4 address.
-            self.held.retain(|held| held.v6 || held.client != asked.client);
+            self.held.retain(|held| !held.network.is_ipv4() || held.client != asked.client);
+            self.changes += 1;
         }
         for (network, seconds) in &answer.granted {
             self.forget(network);
@@ -127,6 +152,7 @@ impl Leases {
             FOR_EVER => Moment(u64::MAX),
             seconds => asked.at.after(u64::from(seconds) * 1000),
         };
-        self.held.push(Held { v6: asked.v6, network, client: asked.client.clone(), until });
+        self.held.push(Lease { network, client: asked.client.clone(), until });
+        self.changes += 1;
     }
 }

@@ -22,6 +22,7 @@ use std::sync::{PoisonError, RwLock};
 
 use super::{DropReason, FrameBuf, Inner, PortSettings};
 use crate::types::{MacAddr, Moment};
+pub use leases::Lease;
 use leases::Leases;
 use packet::Packet;
 use sent::Sent;
@@ -66,6 +67,17 @@ impl Guard {
             return own.check(&sent);
         }
         Ok(())
+    }
+
+    /// How often what DHCP has given the VNIC has changed, and all of it.
+    pub(super) fn leases(&self) -> (u64, Vec<Lease>) {
+        let leases = self.leases.read().unwrap_or_else(PoisonError::into_inner);
+        (leases.changes(), leases.all())
+    }
+
+    /// Takes over what DHCP gave the VNIC before.
+    pub(super) fn restore(&self, leases: Vec<Lease>) {
+        self.leases.write().unwrap_or_else(PoisonError::into_inner).restore(leases);
     }
 
     /// Notes what a frame that a protected VNIC is given says to its DHCP clients.

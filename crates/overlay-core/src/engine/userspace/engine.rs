@@ -7,13 +7,14 @@ use std::sync::Arc;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::clock::Clock;
+use super::leases;
 use super::mux::Mux;
 use super::table::{Source, Table, Token, Way};
 use super::underlay;
 use super::workers::Workers;
 use crate::datapath::{Demux, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings, Waiting};
 use crate::device::{DeviceKit, NamespaceError, TapDevice, TapError, TapSpec};
-use crate::engine::{DeviceSpec, Engine, Existing, OverlaySpec};
+use crate::engine::{DeviceSpec, Engine, Existing, LeaseInfo, OverlaySpec};
 use crate::lookup::{Answer, Desk, Ends, Question, TargetTable};
 use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, OffloadInfo, TargetPage};
 use crate::socket::{BindError, check_local};
@@ -355,6 +356,22 @@ impl Engine for UserspaceEngine {
     fn device_counters(&self, over: LinkId, link: LinkId) -> LinkCounters {
         let device = self.overlays.get(&over).and_then(|member| member.ports.get(&link));
         device.map(|device| device.port.what.counters().link()).unwrap_or_default()
+    }
+
+    fn leases(&self, over: LinkId, link: LinkId) -> Option<(u64, Vec<LeaseInfo>)> {
+        let device = self.overlays.get(&over)?.ports.get(&link)?;
+        let (changes, leases) = device.port.what.leases()?;
+        let now = self.clock.now();
+        Some((changes, leases.into_iter().map(|lease| leases::info(lease, now)).collect()))
+    }
+
+    fn restore_leases(&mut self, over: LinkId, link: LinkId, leases: Vec<LeaseInfo>) {
+        let device = self.overlays.get(&over).and_then(|member| member.ports.get(&link));
+        let now = self.clock.now();
+        if let Some(device) = device {
+            let leases = leases.into_iter().map(|info| leases::lease(info, now)).collect();
+            device.port.what.restore_leases(leases);
+        }
     }
 
     fn device_offloads(&self, over: LinkId, link: LinkId) -> OffloadInfo {

@@ -7,6 +7,7 @@
 mod carry;
 mod clock;
 mod engine;
+mod leases;
 mod mux;
 mod oversize;
 mod paths;

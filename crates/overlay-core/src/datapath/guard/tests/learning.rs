@@ -326,3 +326,18 @@ fn what_was_learned_outlives_a_change_of_settings() {
     bench.transmit(0, &ethernet(V4, &v4(LEASED_V4, 6, &[0; 20])));
     assert!(bench.drops().is_empty());
 }
+
+#[test]
+fn what_was_given_before_a_restart_is_still_the_clients() {
+    let before = bench();
+    before.transmit(0, &request(7, LEASED_V4));
+    assert_eq!(before.overlay.ports()[0].leases(), Some((0, vec![])), "it is only asked for");
+    before.transmit(1, &ack(7, LEASED_V4));
+    let (changes, leases) = before.overlay.ports()[0].leases().unwrap();
+    assert!(changes > 0 && leases.len() == 1);
+    let after = bench();
+    after.overlay.ports()[0].restore_leases(leases);
+    after.transmit(0, &ethernet(V4, &v4(LEASED_V4, 6, &[0; 20])));
+    assert!(after.drops().is_empty());
+    assert_eq!(after.overlay.ports()[1].leases(), None, "whoever may use any address has none to keep");
+}
