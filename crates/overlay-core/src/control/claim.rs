@@ -1,11 +1,14 @@
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process;
 
 use super::{Daemon, Paths};
+
+/// The name of a lock file: no record has it.
+const LOCK: &str = "lock";
 
 /// A daemon's hold on its place in a run directory, given back when dropped or when the process ends.
 #[derive(Debug)]
@@ -63,10 +66,12 @@ fn failed(path: &Path) -> impl Fn(io::Error) -> ClaimError {
     move |error| ClaimError::Io { path: path.clone(), error }
 }
 
-/// Makes a directory and locks it for one daemon of a kind.
+/// Makes a directory and locks it for one daemon of a kind, by a file in the daemon's own part of it: that is all of the
+/// directory that a daemon without root's rights may write to.
 fn lock(dir: &Path, daemon: Daemon) -> Result<File, ClaimError> {
-    fs::create_dir_all(dir).map_err(failed(dir))?;
-    let path = dir.join(format!("{}.lock", daemon.program()));
+    let own = dir.join(daemon.program());
+    fs::create_dir_all(&own).map_err(failed(&own))?;
+    let path = own.join(LOCK);
     let mut lock = open_lock(&path).map_err(failed(&path))?;
     match lock.try_lock() {
         Ok(()) => {
@@ -87,15 +92,24 @@ fn lock(dir: &Path, daemon: Daemon) -> Result<File, ClaimError> {
 /// Opens the lock file for nobody but its owner: whoever can open it can hold the lock (flock(2)).
 fn open_lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let options = options.read(true).custom_flags(libc::O_NOFOLLOW);
+    let options = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     match options.clone().write(true).create(true).truncate(false).mode(0o600).open(path) {
-        Ok(lock) => lock.set_permissions(Permissions::from_mode(0o600)).map(|()| lock),
+        Ok(lock) => {
+            only_a_file(&lock)?;
+            lock.set_permissions(Permissions::from_mode(0o600)).map(|()| lock)
+        }
         // What is stored works on a disk that has become read-only, and a lock that was made before holds there.
         Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
             options.open(path).map_err(|_| error)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Refuses what the user of the directory may have put there for root to write to: a lock is a plain file with one name.
+fn only_a_file(lock: &File) -> io::Result<()> {
+    let found = lock.metadata()?;
+    if found.is_file() && found.nlink() == 1 { Ok(()) } else { Err(io::Error::other("it is no plain file")) }
 }
 
 /// The number of this process in place of an earlier one's. A full disk has room for as much as was there.
@@ -139,5 +153,18 @@ mod tests {
         drop(claim);
         assert!(!paths.socket(Daemon::Varpd).exists());
         assert!(Claim::take(&paths, Daemon::Varpd).is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_is_another_file_too_is_neither_taken_nor_written() {
+        let scratch = Scratch::new();
+        let paths = Paths { run: scratch.path.join("run"), state: scratch.path.clone() };
+        let (lock, other) = (paths.records(Daemon::Varpd, true).join(LOCK), scratch.path.join("other"));
+        fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        fs::write(&other, "another's").unwrap();
+        fs::hard_link(&other, &lock).unwrap();
+        let error = Claim::take(&paths, Daemon::Varpd).unwrap_err().to_string();
+        assert!(error.ends_with("/run/varpd/lock: it is no plain file"), "{error}");
+        assert_eq!(fs::read_to_string(&other).unwrap(), "another's");
     }
 }
