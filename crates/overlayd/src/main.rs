@@ -36,9 +36,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> anyhow::Result<()> {
-    let signals = server::Signals::take().context("cannot wait for signals")?;
     let paths = Paths::resolve(options.run_dir, options.state_dir);
     let (_claim, listener) = Claim::take(&paths, Daemon::Overlayd)?;
+    let signals = server::Signals::take().context("cannot wait for signals")?;
     raise_descriptor_limit();
     let records = Records::open(&paths)?;
     let engine = UserspaceEngine::start()

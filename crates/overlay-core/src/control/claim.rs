@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process;
 
+use super::passed::passed_listener;
 use super::{Daemon, Paths};
 
 /// The name of a lock file: no record has it.
@@ -13,7 +14,8 @@ const LOCK: &str = "lock";
 /// A daemon's hold on its place in a run directory, given back when dropped or when the process ends.
 #[derive(Debug)]
 pub struct Claim {
-    socket: PathBuf,
+    /// The socket that ends with it; that of a service manager stays.
+    socket: Option<PathBuf>,
     _locks: [File; 2],
 }
 
@@ -30,6 +32,17 @@ pub enum ClaimError {
         /// The run or state directory.
         dir: PathBuf,
     },
+    /// A service manager has passed something else than the daemon's socket.
+    #[error(
+        "cannot use the socket that was passed for {}: {problem} (ListenStream= of its unit has to be that path)",
+        path.display()
+    )]
+    Passed {
+        /// Where it should be.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A file or directory could not be made.
     #[error("cannot make {}: {error}", path.display())]
     Io {
@@ -41,15 +54,21 @@ pub enum ClaimError {
 }
 
 impl Claim {
-    /// Takes the daemon's place: makes the run and the state directory, locks both for this daemon, and listens.
-    /// A socket that a dead daemon has left is replaced.
+    /// Takes the daemon's place: makes the run and the state directory, locks both for this daemon, and listens, on the
+    /// socket that a service manager has passed if it has. A socket that a dead daemon has left is replaced. Call it before
+    /// the process opens anything.
     ///
     /// # Errors
-    /// Another daemon of the kind is alive there, or a file cannot be made.
+    /// Another daemon of the kind is alive there, what was passed is not its socket, or a file cannot be made.
     pub fn take(paths: &Paths, daemon: Daemon) -> Result<(Self, UnixListener), ClaimError> {
+        let path = paths.socket(daemon);
+        let passed =
+            passed_listener(&path).map_err(|problem| ClaimError::Passed { path: path.clone(), problem })?;
         let locks = [lock(&paths.run, daemon)?, lock(&paths.state, daemon)?];
-        let socket = paths.socket(daemon);
-        let listener = listen(&socket).map_err(failed(&socket))?;
+        let (socket, listener) = match passed {
+            Some(listener) => (None, listener),
+            None => (Some(path.clone()), listen(&path).map_err(failed(&path))?),
+        };
         Ok((Self { socket, _locks: locks }, listener))
     }
 }
@@ -57,7 +76,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         // The next holder replaces a socket that stays.
-        let _ = fs::remove_file(&self.socket);
+        let _ = self.socket.as_ref().map(fs::remove_file);
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod claim;
 mod client;
+mod passed;
 mod paths;
 mod peer;
 mod store;

@@ -6,6 +6,7 @@
 
 mod control;
 mod mmsg;
+mod passed;
 mod peer;
 mod prefetch;
 mod terminal;
@@ -16,6 +17,7 @@ mod zeroed;
 
 pub use control::{SOCKET_TTL, Shape};
 pub use mmsg::{DATAGRAM_MAX, Messages, Received, RecvBatch, SendRoom};
+pub use passed::passed_descriptors;
 pub use peer::peer_groups;
 pub use prefetch::prefetch;
 pub use terminal::terminal_height;
