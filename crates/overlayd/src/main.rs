@@ -11,6 +11,7 @@ mod server;
 mod until_boot;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Context;
 use clap::Parser;
@@ -48,10 +49,16 @@ fn run(options: Options) -> anyhow::Result<()> {
     leases.look(&mut driver);
     tracing::info!("ready in {}", paths.run.display());
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    server::serve(listener, signals, &mut driver, leases).context("the control server has failed")?;
+    server::serve(listener, signals, pulse(), &mut driver, leases).context("the control server has failed")?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("ended; VNIC devices stay for the next start");
     Ok(())
+}
+
+/// A sign of life twice in the time after which a service manager takes overlayd for stuck (sd_watchdog_enabled(3)).
+fn pulse() -> server::Pulse {
+    let every = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()).map(|limit| limit / 2);
+    server::Pulse::new(every, Instant::now(), || drop(sd_notify::notify(&[sd_notify::NotifyState::Watchdog])))
 }
 
 /// Each underlay socket sends from some hundred descriptors; what the system allows is taken.

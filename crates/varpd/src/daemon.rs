@@ -1,6 +1,7 @@
 //! The daemon as a whole: takes its place, gives up root's rights, restores its instances, and runs its tasks until
 //! told to stop.
 
+use std::future::pending;
 use std::io;
 use std::os::unix;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use overlay_core::control::{Claim, ClaimError, Daemon, Paths};
 use tokio::net::UnixListener;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::sleep;
 
 use crate::backoff::Backoff;
@@ -108,8 +109,18 @@ impl Plugins {
     }
 }
 
-/// Serves the host of `place` until `stop` comes to its end; calls `ready` once the control socket serves. Whenever
-/// `reload` is notified, everything that plugins read is read again.
+/// The daemon's sign of life, for whoever watches over it.
+#[derive(Debug, Clone, Copy)]
+pub struct Pulse {
+    /// How often it is given.
+    pub every: Duration,
+    /// Gives it.
+    pub tell: fn(),
+}
+
+/// Serves the host of `place` until `stop` comes to its end; calls `ready` once the control socket serves, and gives signs
+/// of life as long as the owner of the instances is at work. Whenever `reload` is notified, everything that plugins read
+/// is read again.
 ///
 /// # Errors
 /// It cannot start.
@@ -117,6 +128,7 @@ pub async fn run(
     place: Place,
     plugins: Plugins,
     ready: impl FnOnce(),
+    pulse: Option<Pulse>,
     reload: Arc<Notify>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), StartError> {
@@ -136,9 +148,24 @@ pub async fn run(
         () = owner.run(inbox) => {}
         () = driver.run() => {}
         () = server.run() => {}
+        () = give_signs(pulse, messages.clone()) => {}
         () = look_for_plugins(&plugins, &reload, is_missing, messages) => {}
     }
     Ok(())
+}
+
+/// Asks the owner again and again whether it is at work, and passes on that it is: a stuck owner, or a stuck runtime,
+/// gives no sign.
+async fn give_signs(pulse: Option<Pulse>, owner: mpsc::Sender<Message>) {
+    let Some(Pulse { every, tell }) = pulse else { return pending().await };
+    loop {
+        sleep(every).await;
+        let (alive, answer) = oneshot::channel();
+        if owner.send(Message::Pulse { alive }).await.is_err() || answer.await.is_err() {
+            return;
+        }
+        tell();
+    }
 }
 
 /// Tells the owner of the plugins that there are, to read everything again with them whenever that is asked for, and
@@ -188,7 +215,32 @@ fn make_room() {
 mod tests {
     use super::*;
     use crate::plugins::twin::Twin;
+    use std::sync::atomic::{AtomicU32, Ordering};
     use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sign_of_life_follows_each_answer_of_the_owner_and_nothing_else() {
+        static SIGNS: AtomicU32 = AtomicU32::new(0);
+        fn tell() {
+            SIGNS.fetch_add(1, Ordering::Relaxed);
+        }
+        let every = Duration::from_secs(5);
+        let (messages, mut owner) = mpsc::channel(1);
+        let signs = tokio::spawn(give_signs(Some(Pulse { every, tell }), messages));
+        let begin = Instant::now();
+        for count in 1..=3 {
+            let Some(Message::Pulse { alive }) = owner.recv().await else { panic!("another message") };
+            assert_eq!((SIGNS.load(Ordering::Relaxed), begin.elapsed()), (count - 1, every * count));
+            alive.send(()).unwrap();
+        }
+        // The owner takes the fourth question and is stuck.
+        let Some(Message::Pulse { alive }) = owner.recv().await else { panic!("another message") };
+        sleep(every * 10).await;
+        assert_eq!(SIGNS.load(Ordering::Relaxed), 3);
+        assert!(owner.is_empty() && !signs.is_finished(), "it waits for the answer");
+        drop((alive, owner));
+        signs.await.unwrap();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_plugin_that_is_missing_is_looked_for_again_and_again_until_it_is_there() {

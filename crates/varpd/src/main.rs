@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use varpd::conformance::{self, Limits};
-use varpd::daemon::{self, Place, Plugins};
+use varpd::daemon::{self, Place, Plugins, Pulse};
 use varpd::options::Options;
 
 fn main() -> ExitCode {
@@ -47,7 +47,7 @@ fn start(options: Options) -> anyhow::Result<()> {
         let reload = Arc::new(Notify::new());
         let stop = signals.stop(Arc::clone(&reload));
         let plugins = Plugins::of_dirs(options.include);
-        daemon::run(place, plugins, tell_ready, reload, stop).await.context("cannot start")
+        daemon::run(place, plugins, tell_ready, pulse(), reload, stop).await.context("cannot start")
     })
 }
 
@@ -86,6 +86,19 @@ fn tell_ready() {
     }
 }
 
+fn tell_end(signal: &str) {
+    tracing::info!("ending on {signal}");
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+}
+
+/// A sign of life twice in the time after which a service manager takes varpd for stuck (sd_watchdog_enabled(3)).
+fn pulse() -> Option<Pulse> {
+    let tell = || drop(sd_notify::notify(&[NotifyState::Watchdog]));
+    sd_notify::watchdog_enabled()
+        .filter(|limit| !limit.is_zero())
+        .map(|limit| Pulse { every: limit / 2, tell })
+}
+
 /// The signals that mean something to a daemon, caught from here on.
 struct Signals {
     terminate: Signal,
@@ -106,8 +119,8 @@ impl Signals {
     async fn stop(mut self, reload: Arc<Notify>) {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => break tracing::info!("ending on SIGTERM"),
-                _ = self.interrupt.recv() => break tracing::info!("ending on SIGINT"),
+                _ = self.terminate.recv() => break tell_end("SIGTERM"),
+                _ = self.interrupt.recv() => break tell_end("SIGINT"),
                 _ = self.hangup.recv() => {
                     tracing::info!("reading everything again on SIGHUP");
                     reload.notify_one();

@@ -35,6 +35,11 @@ pub enum Message {
         /// The search plugins from outside that there are now.
         outside: Vec<Arc<dyn Plugin>>,
     },
+    /// Whether the owner is at work is asked.
+    Pulse {
+        /// Takes the answer.
+        alive: oneshot::Sender<()>,
+    },
     /// Everything is to be read again.
     Reload {
         /// The search plugins from outside that there are now.

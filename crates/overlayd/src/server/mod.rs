@@ -1,6 +1,7 @@
 //! The control server: one thread that waits for signals, clients and their octets.
 
 mod connection;
+mod pulse;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use overlay_core::engine::Engine;
 
 use self::connection::Connection;
+pub(crate) use self::pulse::Pulse;
 pub(crate) use self::signals::Signals;
 use crate::driver::{ConnectionId, Driver, Room};
 use crate::leases::Leases;
@@ -52,6 +54,7 @@ struct Server<'a, E> {
 pub(crate) fn serve<E: Engine>(
     listener: UnixListener,
     signals: Signals,
+    mut pulse: Pulse,
     driver: &mut Driver<E>,
     leases: Leases,
 ) -> io::Result<()> {
@@ -60,7 +63,7 @@ pub(crate) fn serve<E: Engine>(
     let mut server = Server { listener, driver, connections, last_id, clock, out_of_breath, leases, changed };
     let [mut mended, mut expired, mut looked, mut leased] = [Instant::now(); 4];
     loop {
-        let ready = server.wait(&signals)?;
+        let ready = server.wait(&signals, pulse.pause(Instant::now()))?;
         if ready.signal && signals.ask_for_end()? {
             server.look_at_leases();
             return Ok(());
@@ -88,6 +91,7 @@ pub(crate) fn serve<E: Engine>(
             server.look_at_leases();
             leased = Instant::now();
         }
+        pulse.beat(Instant::now());
     }
 }
 
@@ -109,7 +113,8 @@ impl<E: Engine> Server<'_, E> {
         self.changed = false;
     }
 
-    fn wait(&mut self, signals: &Signals) -> io::Result<Ready> {
+    /// Waits until there is something to do, or for `most`.
+    fn wait(&mut self, signals: &Signals, most: Option<Duration>) -> io::Result<Ready> {
         let accepting = if self.out_of_breath { PollFlags::empty() } else { PollFlags::POLLIN };
         let fixed = [
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
@@ -129,7 +134,8 @@ impl<E: Engine> Server<'_, E> {
             (self.driver.is_watched(), LOOKING_PAUSE),
             (self.watches_leases(), LEASES_PAUSE),
         ];
-        let pause = pauses.into_iter().filter(|(wanted, _)| *wanted).map(|(_, pause)| pause).min();
+        let pauses = pauses.into_iter().filter(|(wanted, _)| *wanted).map(|(_, pause)| pause);
+        let pause = pauses.chain(most).min();
         let pause = pause.and_then(|pause| PollTimeout::try_from(pause).ok()).unwrap_or(PollTimeout::NONE);
         match poll(&mut watched, pause) {
             Err(Errno::EINTR) => return Ok(Ready::default()),

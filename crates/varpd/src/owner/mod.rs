@@ -121,6 +121,8 @@ impl Owner {
             Message::Request { request, answer } => self.request(request, answer),
             Message::Driver(notice) => self.notice(notice),
             Message::Io { instance, generation, event } => self.io_event(instance, generation, event),
+            // Whoever asked has left: the daemon ends.
+            Message::Pulse { alive } => drop(alive.send(())),
             Message::Plugins { outside } => self.found(outside),
             Message::Reload { outside } => self.reload(outside),
         }

@@ -55,7 +55,7 @@ impl Host {
         let (ready, is_ready) = oneshot::channel();
         let task = tokio::spawn(async move {
             let ready = || ready.send(()).unwrap();
-            daemon::run(place, plugins, ready, reload, async { drop(stopped.await) }).await
+            daemon::run(place, plugins, ready, None, reload, async { drop(stopped.await) }).await
         });
         soon(is_ready).await.unwrap();
         self.running = Some(Running { task, stop });
