@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 const RUN_DIR: &str = "/run/overlay";
 const STATE_DIR: &str = "/var/lib/overlay";
 
+/// Where units come to by `make install` and with packages (systemd.unit(5)), below the root.
+const UNIT_DIRS: [&str; 3] = ["etc/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system"];
+
 /// One of the two daemons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Daemon {
@@ -22,9 +25,26 @@ impl Daemon {
         }
     }
 
-    /// How an administrator starts it.
+    /// How an administrator starts it, on this machine.
     pub fn how_to_start(self) -> String {
-        format!("start it as root: {} &", self.program())
+        if self.has_unit(Path::new("/")) {
+            format!("start it as root: systemctl start {}", self.unit())
+        } else {
+            format!("start it as root: {} &", self.program())
+        }
+    }
+
+    /// Whether systemd runs the machine of this root, and knows the daemon.
+    fn has_unit(self, root: &Path) -> bool {
+        let known = |dir: &&str| root.join(dir).join(self.unit()).exists();
+        root.join("run/systemd/system").is_dir() && UNIT_DIRS.iter().any(known)
+    }
+
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::Overlayd => "overlay.service",
+            Self::Varpd => "varpd.service",
+        }
     }
 
     const fn socket(self) -> &'static str {
@@ -71,7 +91,20 @@ impl Paths {
 
 #[cfg(test)]
 mod tests {
+    use super::super::store::tests::Scratch;
     use super::*;
+    use std::fs;
+
+    #[test]
+    fn units_count_where_systemd_runs_and_the_daemon_has_one() {
+        let Scratch { path: root } = &Scratch::new();
+        let units = root.join("usr/lib/systemd/system");
+        fs::create_dir_all(&units).unwrap();
+        fs::write(units.join("varpd.service"), "").unwrap();
+        assert!(!Daemon::Varpd.has_unit(root), "systemd does not run");
+        fs::create_dir_all(root.join("run/systemd/system")).unwrap();
+        assert!(Daemon::Varpd.has_unit(root) && !Daemon::Overlayd.has_unit(root));
+    }
 
     #[test]
     fn the_command_line_wins_over_the_defaults() {
