@@ -1,11 +1,24 @@
-# demo, test, check, man, bench and install; each fetches from the distribution's packages what it needs and misses.
+# demo, test, check, man, bench, install and deb; each fetches from the distribution's packages what it needs and misses.
 PREFIX ?= /usr/local
 DESTDIR ?=
 CARGO ?= cargo
+# Where the programs are that are installed.
+FROM ?= target/release
+# Where zsh looks for completions: Debian's packages have a place of their own.
+ZSH_COMPLETIONS ?= share/zsh/site-functions
 PROGRAMS = overlayd varpd dladm
 COMPAT = ifconfig svcs
+UNITS = overlay.service overlay.socket varpd.service varpd.socket overlay-first-boot.service
+MAN = man5/overlay_files.5 man7/overlay.7 man8/dladm.8 man8/overlayd.8 man8/varpd.8
 
-.PHONY: demo test check man bench bench-quick bench-micro build install needs-build needs-demo needs-test needs-bench
+# What is installed below PREFIX, beside the directory of plugins.
+INSTALLED = $(PROGRAMS:%=sbin/%) $(COMPAT:%=lib/overlay/compat/%) $(UNITS:%=lib/systemd/system/%) \
+	lib/systemd/network/70-overlay-vnic.link lib/systemd/network/70-overlay-vnic.network \
+	lib/udev/rules.d/70-overlay-vnic.rules lib/sysusers.d/overlay.conf $(MAN:%=share/man/%) \
+	share/bash-completion/completions/dladm $(ZSH_COMPLETIONS)/_dladm share/fish/vendor_completions.d/dladm.fish
+
+.PHONY: demo test check man bench bench-quick bench-micro build install install-files uninstall deb needs-build needs-demo \
+	needs-test needs-bench
 
 # The whole session between two hosts on this machine.
 demo: needs-demo build
@@ -45,10 +58,34 @@ bench-micro: build
 build: needs-build
 	$(CARGO) build --release --workspace --exclude overlay-fuzz --bins
 
-install: build
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/overlay/compat $(DESTDIR)$(PREFIX)/lib/overlay/plugins
-	install -m 755 $(PROGRAMS:%=target/release/%) $(DESTDIR)$(PREFIX)/sbin
-	install -m 755 $(COMPAT:%=target/release/%) $(DESTDIR)$(PREFIX)/lib/overlay/compat
+install: build install-files
+
+# The same with programs that have been built already.
+install-files: to = $(DESTDIR)$(PREFIX)
+install-files:
+	install -d $(sort $(dir $(INSTALLED:%=$(to)/%))) $(to)/lib/overlay/plugins
+	install -m 755 $(PROGRAMS:%=$(FROM)/%) $(to)/sbin
+	install -m 755 $(COMPAT:%=$(FROM)/%) $(to)/lib/overlay/compat
+	for unit in $(UNITS); do \
+		sed 's|@SBINDIR@|$(PREFIX)/sbin|' contrib/systemd/$$unit >$(to)/lib/systemd/system/$$unit || exit 1; done
+	chmod 644 $(UNITS:%=$(to)/lib/systemd/system/%)
+	install -m 644 contrib/systemd/70-overlay-vnic.link contrib/systemd/70-overlay-vnic.network $(to)/lib/systemd/network
+	install -m 644 contrib/udev/70-overlay-vnic.rules $(to)/lib/udev/rules.d
+	install -m 644 contrib/sysusers.d/overlay.conf $(to)/lib/sysusers.d
+	for page in $(MAN); do install -m 644 docs/man/$${page#*/} $(to)/share/man/$$page || exit 1; done
+	install -m 644 contrib/completions/dladm.bash $(to)/share/bash-completion/completions/dladm
+	install -m 644 contrib/completions/_dladm $(to)/$(ZSH_COMPLETIONS)
+	install -m 644 contrib/completions/dladm.fish $(to)/share/fish/vendor_completions.d
+
+# What make install has installed; plugins and what the daemons have stored stay.
+uninstall:
+	rm -f $(INSTALLED:%=$(DESTDIR)$(PREFIX)/%)
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/lib/overlay/* $(DESTDIR)$(PREFIX)/lib/overlay
+
+# target/overlay_VERSION_ARCHITECTURE.deb
+deb: build
+	@tests/needs.sh dpkg-deb:dpkg objdump:binutils
+	contrib/debian/build target/release target
 
 needs-build:
 	@tests/needs.sh cc:gcc
