@@ -99,5 +99,6 @@ needs-bench: needs-demo
 
 needs-test: needs-demo
 	@tests/needs.sh tshark:tshark setpriv:util-linux tcpdump:tcpdump c++:g++ arping:arping ndisc6:ndisc6 \
-		dhclient:isc-dhcp-client dnsmasq:dnsmasq-base python3:python3 strace:strace \
+		dhclient:isc-dhcp-client dnsmasq:dnsmasq-base python3:python3 strace:strace systemctl:systemd udevadm:udev \
+		dpkg-deb:dpkg objdump:binutils unshare:util-linux find:findutils \
 		groff:groff man:man-db mandoc:mandoc fish:fish zsh:zsh

@@ -3,6 +3,7 @@
 //! A host is a network namespace with its own two daemons ([`Host`]); an [`Underlay`] joins hosts by a
 //! veth pair and a [`Switch`] by a bridge; a [`KernelPeer`] has the kernel's vxlan device where a host has
 //! ours; a [`Zone`] is a namespace that a VNIC was moved into. A [`Scene`] is two ends that can already talk, a [`Trio`] three.
+//! A [`Machine`] is a copy of this one with the package installed, booted by systemd.
 //! A host that ends while its driver runs checks that the driver has accounted for every frame ([`Accounts`]).
 //! Every name carries the process id, so that two runs never meet, and whatever a test made ends with it,
 //! also when it panics. Nothing here sleeps but [`wait_until`].
@@ -19,6 +20,7 @@ mod daemon;
 mod dhcp;
 mod disk;
 mod host;
+mod machine;
 mod namespace;
 mod process;
 mod raw;
@@ -39,6 +41,7 @@ pub use daemon::Running;
 pub use dhcp::{dhclient, dnsmasq, start_dhclient};
 pub use disk::Disk;
 pub use host::Host;
+pub use machine::{Machine, Package, Scratch, project};
 pub use namespace::Namespace;
 pub use overlay_core::control::Daemon;
 pub use process::{cpu_ticks, open_fds, raise_fd_limit, resident_kib};
