@@ -103,6 +103,7 @@ impl End {
                 vid: None,
                 mtu: OverlayMtu::default(),
                 policy: PortPolicy::default(),
+                zone: None,
             };
             engine.add_device(link(1), &device, Existing::Refuse).expect("a device");
             system("ip link set foo0 up");
@@ -132,7 +133,7 @@ fn pair() -> [End; 2] {
         system("ip link add u0 type veth peer name u1");
         let mut netlink = Netlink::open().expect("a socket");
         let peer = netlink.device("u1").expect("it can be asked for").expect("it is there");
-        netlink.move_to(peer.index, other.as_fd()).expect("it moves");
+        netlink.move_to(peer.index, other.as_fd(), &peer.name).expect("it moves");
     });
     ends[1].within(|| system("ip link set u1 name u0"));
     (1..).zip(&mut ends).for_each(|(number, end)| end.furnish(number));

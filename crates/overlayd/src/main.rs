@@ -49,7 +49,8 @@ fn run(options: Options) -> anyhow::Result<()> {
     leases.look(&mut driver);
     tracing::info!("ready in {}", paths.run.display());
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    server::serve(listener, signals, pulse(), &mut driver, leases).context("the control server has failed")?;
+    server::serve(listener, signals, pulse(), &mut driver, leases)
+        .context("the control server has failed")?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     tracing::info!("ended; VNIC devices stay for the next start");
     Ok(())

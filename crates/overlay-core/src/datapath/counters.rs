@@ -162,8 +162,12 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn add(&self, load: Load) {
-        self.frames.fetch_add(load.frames as u64, Ordering::Relaxed);
-        self.bytes.fetch_add(load.bytes as u64, Ordering::Relaxed);
+        self.add_all(load.frames as u64, load.bytes as u64);
+    }
+
+    fn add_all(&self, frames: u64, bytes: u64) {
+        self.frames.fetch_add(frames, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     fn frames(&self) -> u64 {
@@ -283,6 +287,14 @@ impl PortCounters {
     /// Counts frames of the VNIC that were dropped.
     pub fn lost(&self, frames: usize) {
         self.out_drops.fetch_add(frames as u64, Ordering::Relaxed);
+    }
+
+    /// Adds what the VNIC had counted with an earlier device.
+    pub fn go_on_from(&self, before: &LinkCounters) {
+        self.given.add_all(before.in_frames, before.in_bytes);
+        self.sent.add_all(before.out_frames, before.out_bytes);
+        self.in_drops.fetch_add(before.in_drops, Ordering::Relaxed);
+        self.out_drops.fetch_add(before.out_drops, Ordering::Relaxed);
     }
 
     /// As a link: what it was given and what it sent.

@@ -1,9 +1,9 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::{Namespace, NamespaceError, TapDevice};
+use super::{Namespace, NamespaceError, TapDevice, Zone, ZoneError};
 use crate::netlink::{self, Netlink, NetlinkError};
-use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu};
+use crate::types::{LinkId, LinkName, MacAddr, OverlayMtu, ZoneName};
 
 /// The kind that the kernel reports for TUN and TAP devices (drivers/net/tun.c).
 const KIND: &str = "tun";
@@ -28,17 +28,36 @@ pub struct TapSpec {
     pub mac: MacAddr,
     /// Its largest packet.
     pub mtu: OverlayMtu,
+    /// The zone that it is to be in; when there is none, on the host, or wherever somebody has moved it.
+    pub zone: Option<ZoneName>,
 }
 
-/// Why a device could not be made, adopted or ended.
+/// A device, and where it is.
+#[derive(Debug)]
+pub struct Housed {
+    /// The device.
+    pub tap: TapDevice,
+    /// The zone that it is in; none on the host.
+    pub zone: Option<Zone>,
+}
+
+/// Why a device could not be made, adopted, moved or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum TapError {
     /// The name belongs to a device that is not this VNIC's.
-    #[error("a network device named {0} exists already")]
-    NameTaken(LinkName),
+    #[error("a network device named {name} exists already{}", in_zone(.zone.as_ref()))]
+    NameTaken {
+        /// The name.
+        name: LinkName,
+        /// Where; none on the host.
+        zone: Option<ZoneName>,
+    },
     /// Another process has it open.
     #[error("network device {0} is held by another program")]
     Held(LinkName),
+    /// The zone that it is to be in is not there.
+    #[error(transparent)]
+    Zone(#[from] ZoneError),
     /// The system refused a step.
     #[error("cannot {step} network device {name}: {error}")]
     System {
@@ -55,6 +74,10 @@ pub enum TapError {
     /// A namespace could not be entered.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
+}
+
+fn in_zone(zone: Option<&ZoneName>) -> String {
+    zone.map(|zone| format!(" in zone {zone}")).unwrap_or_default()
 }
 
 /// What devices are made with: the host's namespace, and one out of sight where they are made whole.
@@ -76,54 +99,59 @@ impl DeviceKit {
         Ok(Self { host: Namespace::current()?, nursery: Namespace::fresh()? })
     }
 
-    /// Whether the host has a device of that name.
+    /// Whether a zone, or the host, has a device of that name.
     ///
     /// # Errors
-    /// The system does not say.
-    pub fn has(&self, name: &LinkName) -> Result<bool, TapError> {
-        Ok(self.host.within(|| Netlink::open()?.device(name.as_str()))??.is_some())
+    /// The zone is not there, or the system does not say.
+    pub fn has(&self, name: &LinkName, zone: Option<&ZoneName>) -> Result<bool, TapError> {
+        self.place(zone)?.has(name)
     }
 
     /// Makes a device, which stays when this process ends; one that is still in the nursery then ends with it.
     ///
     /// # Errors
-    /// The name is taken, or the system refuses; nothing is left then.
-    pub fn create(&self, spec: &TapSpec) -> Result<TapDevice, TapError> {
-        if self.has(&spec.name)? {
-            return Err(TapError::NameTaken(spec.name.clone()));
+    /// The zone is not there, the name is taken, or the system refuses; nothing is left then.
+    pub fn create(&self, spec: &TapSpec) -> Result<Housed, TapError> {
+        let place = self.place(spec.zone.as_ref())?;
+        if place.has(&spec.name)? {
+            return Err(place.taken(spec));
         }
-        let attach =
-            || TapDevice::attach(spec.name.as_str()).map_err(|(step, error)| spec.failed(step, error));
-        let tap = self.nursery.within(attach)??;
-        let moved = self.nursery.within(|| self.raise(spec)).map_err(TapError::from);
-        let raised = moved.and_then(|raised| {
-            raised.map_err(|error| {
-                if error.is_exists() { TapError::NameTaken(spec.name.clone()) } else { error.into() }
-            })
-        });
-        if raised.is_err() {
+        let tap = self.nursery.within(|| spec.attach(spec.name.as_str(), None))??;
+        let raised = self.nursery.within(|| place.raise(spec)).map_err(TapError::from);
+        if let Err(error) = raised.flatten() {
             // It ends with its last descriptor.
             let _ = tap.give_up();
+            return Err(error);
         }
-        raised.map(|()| tap)
+        Ok(Housed { tap, zone: place.zone })
     }
 
-    /// Takes over the device that an earlier process has left, with its addresses and routes, on the host or in the
-    /// zone it has been given to; or makes it anew when it is gone.
+    /// Takes over the device that an earlier process has left, with its addresses and routes, wherever it is; moves it
+    /// when it is to be in another zone, and makes it anew when it is gone.
     ///
     /// # Errors
-    /// The name belongs to another device, the device to another program, or the system refuses.
-    pub fn adopt(&self, spec: &TapSpec) -> Result<TapDevice, TapError> {
-        if let Some(device) = find(&self.host, spec)? {
-            return take_over(&self.host, spec, &device);
+    /// The zone is not there, the name belongs to another device, the device to another program, or the system refuses.
+    pub fn adopt(&self, spec: &TapSpec) -> Result<Housed, TapError> {
+        let wanted = spec.zone.as_ref().map(|zone| self.place(Some(zone))).transpose()?;
+        let Some((place, device)) = self.search(spec, wanted.as_ref())? else { return self.create(spec) };
+        let tap = place.take_over(spec, &device)?;
+        let Some(wanted) = wanted else { return Ok(Housed { tap, zone: place.zone }) };
+        let zone = wanted.receive(&tap, spec)?;
+        if tap.pins() != zone.as_ref() && tap.pins().is_some() {
+            // It is opened again where it is now, or the zone that it was in could not end.
+            drop(tap);
+            return self.adopt(spec);
         }
-        for zone in Namespace::zones() {
-            // A zone that cannot be looked into does not have it.
-            if let Ok(Some(device)) = find(&zone, spec) {
-                return take_over(&zone, spec, &device);
-            }
-        }
-        self.create(spec)
+        Ok(Housed { tap, zone })
+    }
+
+    /// Moves a device to its zone, or to the host when it has none, under its own name, with its address and MTU;
+    /// nothing when it is there. It arrives down, without addresses and routes.
+    ///
+    /// # Errors
+    /// The zone is not there, the name is taken in it, or the system refuses; the device is where it was then.
+    pub fn settle(&self, tap: &TapDevice, spec: &TapSpec) -> Result<Option<Zone>, TapError> {
+        self.place(spec.zone.as_ref())?.receive(tap, spec)
     }
 
     /// Gives a device the name of `spec`, wherever it is. One that somebody has removed has none.
@@ -134,7 +162,7 @@ impl DeviceKit {
         self.alter(tap, spec, |netlink, device| match device.name == spec.name.as_str() {
             true => Ok(()),
             false => netlink.rename(device.index, spec.name.as_str()).map_err(|error| {
-                if error.is_exists() { TapError::NameTaken(spec.name.clone()) } else { error.into() }
+                if error.is_exists() { spec.taken(spec.zone.clone()) } else { error.into() }
             }),
         })
     }
@@ -167,34 +195,142 @@ impl DeviceKit {
         })?
     }
 
-    /// Ends the device that an earlier process has left, wherever it is; nothing if it has not.
+    /// Ends the device that an earlier process has left, wherever it is; nothing when it is gone.
     ///
     /// # Errors
     /// The system refuses.
     pub fn discard(&self, spec: &TapSpec) -> Result<(), TapError> {
-        let end = |place: &Namespace| match find(place, spec)? {
-            Some(device) => Ok::<_, TapError>(place.within(|| Netlink::open()?.delete(device.index))??),
-            None => Ok(()),
-        };
-        end(&self.host)?;
-        Namespace::zones().iter().try_for_each(end)
+        let Some((place, device)) = self.search(spec, None)? else { return Ok(()) };
+        Ok(place.namespace.within(|| Netlink::open()?.delete(device.index))??)
     }
 
-    /// Gives the device in the nursery all it is to have, and moves it to the host.
-    fn raise(&self, spec: &TapSpec) -> Result<(), NetlinkError> {
+    fn place(&self, zone: Option<&ZoneName>) -> Result<Place, TapError> {
+        let Some(zone) = zone else { return Ok(self.on_host()) };
+        let (zone, namespace) = Zone::open(zone)?;
+        Ok(Place { namespace, zone: Some(zone) })
+    }
+
+    fn on_host(&self) -> Place {
+        Place { namespace: self.host.clone(), zone: None }
+    }
+
+    /// The VNIC's device and where it is: where it is wanted, on the host, or in any zone.
+    fn search(
+        &self,
+        spec: &TapSpec,
+        wanted: Option<&Place>,
+    ) -> Result<Option<(Place, netlink::Device)>, TapError> {
+        for place in wanted.cloned().into_iter().chain([self.on_host()]) {
+            if let Some(device) = place.find(spec)? {
+                return Ok(Some((place, device)));
+            }
+        }
+        let places = Zone::all().map(|(zone, namespace)| Place { namespace, zone: Some(zone) });
+        // A zone that cannot be looked into does not have it.
+        let mut found =
+            places.filter_map(|place| place.find(spec).ok().flatten().map(|device| (place, device)));
+        Ok(found.next())
+    }
+}
+
+/// Where a device can be.
+#[derive(Clone)]
+struct Place {
+    namespace: Namespace,
+    /// Which zone that is; none on the host.
+    zone: Option<Zone>,
+}
+
+impl Place {
+    fn has(&self, name: &LinkName) -> Result<bool, TapError> {
+        Ok(self.namespace.within(|| Netlink::open()?.device(name.as_str()))??.is_some())
+    }
+
+    fn taken(&self, spec: &TapSpec) -> TapError {
+        spec.taken(self.zone.as_ref().map(|zone| zone.name().clone()))
+    }
+
+    /// The VNIC's device, whatever its name has become.
+    fn find(&self, spec: &TapSpec) -> Result<Option<netlink::Device>, TapError> {
+        let look = || {
+            let mut netlink = Netlink::open()?;
+            // It mostly has its name still, and asking for that costs the same among thousands of devices.
+            let named = netlink.device(spec.name.as_str())?.filter(|device| spec.is(device));
+            match named {
+                Some(device) => Ok(Some(device)),
+                None => Ok(netlink.devices()?.into_iter().find(|device| spec.is(device))),
+            }
+        };
+        self.namespace.within(look)?
+    }
+
+    fn attach(&self, spec: &TapSpec, device: &netlink::Device) -> Result<TapDevice, TapError> {
+        self.namespace.within(|| spec.attach(&device.name, self.zone.clone()))?
+    }
+
+    fn take_over(&self, spec: &TapSpec, device: &netlink::Device) -> Result<TapDevice, TapError> {
+        let tap = self.attach(spec, device)?;
+        let within = |work: &(dyn Fn(&mut Netlink) -> Result<(), NetlinkError> + Sync)| {
+            self.namespace.within(|| work(&mut Netlink::open()?))?.map_err(TapError::from)
+        };
+        if device.mac != Some(spec.mac) {
+            within(&|netlink| netlink.furnish(device.index, spec.mac, device.mtu, &spec.alias()))?;
+        }
+        // Somebody may have made it smaller; larger than its overlay's it would lose packets.
+        let most = u32::from(spec.mtu.octets());
+        if device.mtu > most {
+            within(&|netlink| netlink.set_mtu(device.index, most))?;
+        }
+        Ok(tap)
+    }
+
+    /// Gives the device in the nursery all it is to have, and moves it here.
+    fn raise(&self, spec: &TapSpec) -> Result<(), TapError> {
         let mut netlink = Netlink::open()?;
         let index = netlink.device(spec.name.as_str())?.map_or(0, |device| device.index);
         netlink.furnish(index, spec.mac, u32::from(spec.mtu.octets()), &spec.alias())?;
-        netlink.move_to(index, self.host.as_fd())
+        self.fetch(&mut netlink, index, spec)
+    }
+
+    /// Moves a device here from wherever it is.
+    fn receive(self, tap: &TapDevice, spec: &TapSpec) -> Result<Option<Zone>, TapError> {
+        let found = tap.place().and_then(|place| Ok((place, tap.name()?)));
+        let (from, name) = found.map_err(|error| spec.failed("find", error))?;
+        if from.identity()? == self.namespace.identity()? {
+            return Ok(self.zone);
+        }
+        if self.has(&spec.name)? {
+            return Err(self.taken(spec));
+        }
+        from.within(|| {
+            let mut netlink = Netlink::open()?;
+            let index = netlink.device(&name)?.map_or(0, |device| device.index);
+            self.fetch(&mut netlink, index, spec)
+        })??;
+        Ok(self.zone)
+    }
+
+    fn fetch(&self, netlink: &mut Netlink, index: u32, spec: &TapSpec) -> Result<(), TapError> {
+        let moved = netlink.move_to(index, self.namespace.as_fd(), spec.name.as_str());
+        moved.map_err(|error| if error.is_exists() { self.taken(spec) } else { error.into() })
     }
 }
 
 impl TapSpec {
+    /// Opens the device of a name in this thread's namespace, which is made when it is missing.
+    fn attach(&self, name: &str, zone: Option<Zone>) -> Result<TapDevice, TapError> {
+        TapDevice::attach(name, zone).map_err(|(step, error)| self.failed(step, error))
+    }
+
     fn failed(&self, step: &'static str, error: io::Error) -> TapError {
         match error.raw_os_error() {
             Some(libc::EBUSY) => TapError::Held(self.name.clone()),
             _ => TapError::System { step, name: self.name.clone(), error },
         }
+    }
+
+    fn taken(&self, zone: Option<ZoneName>) -> TapError {
+        TapError::NameTaken { name: self.name.clone(), zone }
     }
 
     /// What marks a device as this VNIC's, for us and in the output of `ip link`.
@@ -205,32 +341,4 @@ impl TapSpec {
     fn is(&self, device: &netlink::Device) -> bool {
         device.kind.as_deref() == Some(KIND) && device.alias.as_deref() == Some(&*self.alias())
     }
-}
-
-/// The VNIC's device in a namespace, whatever its name has become.
-fn find(place: &Namespace, spec: &TapSpec) -> Result<Option<netlink::Device>, TapError> {
-    let look = || {
-        let mut netlink = Netlink::open()?;
-        // It mostly has its name still, and asking for that costs the same among thousands of devices.
-        let named = netlink.device(spec.name.as_str())?.filter(|device| spec.is(device));
-        match named {
-            Some(device) => Ok(Some(device)),
-            None => Ok(netlink.devices()?.into_iter().find(|device| spec.is(device))),
-        }
-    };
-    place.within(look)?
-}
-
-fn take_over(place: &Namespace, spec: &TapSpec, device: &netlink::Device) -> Result<TapDevice, TapError> {
-    let tap = place
-        .within(|| TapDevice::attach(&device.name).map_err(|(step, error)| spec.failed(step, error)))??;
-    if device.mac != Some(spec.mac) {
-        place.within(|| Netlink::open()?.furnish(device.index, spec.mac, device.mtu, &spec.alias()))??;
-    }
-    // Somebody may have made it smaller; larger than its overlay's it would lose packets.
-    let most = u32::from(spec.mtu.octets());
-    if device.mtu > most {
-        place.within(|| Netlink::open()?.set_mtu(device.index, most))??;
-    }
-    Ok(tap)
 }

@@ -1,6 +1,8 @@
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -8,12 +10,13 @@ use nix::sched::{CloneFlags, setns, unshare};
 /// The calling thread's network namespace (proc_pid_ns(5)).
 const OWN: &str = "/proc/thread-self/ns/net";
 
-/// Where `ip netns` keeps named ones (ip-netns(8)).
-const ZONES: &str = "/run/netns";
-
 /// A network namespace, kept alive as long as this is.
-#[derive(Debug)]
-pub struct Namespace(File);
+#[derive(Debug, Clone)]
+pub struct Namespace(Arc<File>);
+
+/// By what a namespace is told from every other one that there is: device and inode of its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity(u64, u64);
 
 /// Why a namespace could not be had or entered.
 #[derive(Debug, thiserror::Error)]
@@ -35,13 +38,7 @@ impl Namespace {
     /// # Errors
     /// The system's, when `/proc` is not there.
     pub fn current() -> Result<Self, NamespaceError> {
-        File::open(OWN).map(Self).map_err(NamespaceError::on("find"))
-    }
-
-    /// The zones of this machine: named ones, as `ip netns` makes them. What is no namespace is left out.
-    pub fn zones() -> Vec<Self> {
-        let entries = fs::read_dir(ZONES).into_iter().flatten().flatten();
-        entries.filter_map(|entry| File::open(entry.path()).ok()).map(Self).collect()
+        File::open(OWN).map(Self::from).map_err(NamespaceError::on("find"))
     }
 
     /// A new one, with nothing in it.
@@ -67,11 +64,27 @@ impl Namespace {
             Ok(work())
         })
     }
+
+    pub(super) fn identity(&self) -> Result<Identity, NamespaceError> {
+        Identity::of(self.0.metadata()).map_err(NamespaceError::on("tell"))
+    }
+}
+
+impl Identity {
+    pub(super) fn of(metadata: io::Result<std::fs::Metadata>) -> io::Result<Self> {
+        metadata.map(|metadata| Self(metadata.dev(), metadata.ino()))
+    }
+}
+
+impl From<File> for Namespace {
+    fn from(file: File) -> Self {
+        Self(Arc::new(file))
+    }
 }
 
 impl From<OwnedFd> for Namespace {
     fn from(descriptor: OwnedFd) -> Self {
-        Self(descriptor.into())
+        File::from(descriptor).into()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use zerocopy::IntoBytes;
 
-use super::Namespace;
+use super::{Namespace, Zone};
 use crate::datapath::{Device, DeviceError, FrameBuf};
 use crate::offload::{Offload, OffloadSet, RUN_SEGMENTS, VNET_HEADER, VnetHeader};
 use crate::sys;
@@ -17,13 +17,15 @@ const TUN: &str = "/dev/net/tun";
 #[derive(Debug)]
 pub struct TapDevice {
     file: File,
+    pins: Option<Zone>,
     gone: AtomicBool,
     offloads: OffloadSet,
 }
 
 impl TapDevice {
-    /// Opens the device of that name in this thread's namespace; an error comes with the step that failed.
-    pub(super) fn attach(name: &str) -> Result<Self, (&'static str, io::Error)> {
+    /// Opens the device of that name in this thread's namespace, which `zone` names; an error comes with the step that
+    /// failed.
+    pub(super) fn attach(name: &str, zone: Option<Zone>) -> Result<Self, (&'static str, io::Error)> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
         let on = |step| move |error| (step, error);
@@ -32,7 +34,7 @@ impl TapDevice {
         sys::set_vnet_header(file.as_fd(), VNET_HEADER).map_err(on("set the virtio header of"))?;
         let offloads = leave_to_us(&file).map_err(on("set the offloads of"))?;
         sys::set_persist(file.as_fd(), true).map_err(on("keep"))?;
-        Ok(Self { file, gone: AtomicBool::new(false), offloads })
+        Ok(Self { file, pins: zone, gone: AtomicBool::new(false), offloads })
     }
 
     /// Reads the next frame that the VNIC sent; false when there is none now.
@@ -58,6 +60,12 @@ impl TapDevice {
     /// Whether somebody has removed the device under us.
     pub fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Relaxed)
+    }
+
+    /// The zone that it was opened in, which lives for as long as this does, under its name or without: a descriptor of a
+    /// TAP holds the namespace that it was opened in, wherever the device is (tun_chr_open, drivers/net/tun.c).
+    pub const fn pins(&self) -> Option<&Zone> {
+        self.pins.as_ref()
     }
 
     /// Whether its link is up.

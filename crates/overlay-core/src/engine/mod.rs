@@ -12,7 +12,7 @@ use crate::device::TapError;
 use crate::lookup::{Answer, Ends, Question, Timing};
 use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, OffloadInfo, TargetPage};
 use crate::socket::BindError;
-use crate::types::{LinkId, LinkName, MacAddr, Network, OverlayMtu, UnderlayMtu, VlanId};
+use crate::types::{LinkId, LinkName, MacAddr, Network, OverlayMtu, UnderlayMtu, VlanId, ZoneName};
 
 /// What an overlay is to the engine.
 #[derive(Clone)]
@@ -53,6 +53,8 @@ pub struct DeviceSpec {
     pub mtu: OverlayMtu,
     /// What it may do.
     pub policy: PortPolicy,
+    /// The zone that its device is to be in; when there is none, on the host, or wherever somebody has moved it.
+    pub zone: Option<ZoneName>,
 }
 
 /// Whether a device with the VNIC's name may be there already.
@@ -96,11 +98,11 @@ pub trait Engine {
     /// Forgets an overlay, which has no devices.
     fn remove_overlay(&mut self, link: LinkId);
 
-    /// Whether the host has a device of that name, somebody's or ours.
+    /// Whether a zone, or the host when none is given, has a device of that name, somebody's or ours.
     ///
     /// # Errors
-    /// The system does not say.
-    fn is_taken(&self, name: &LinkName) -> Result<bool, TapError>;
+    /// The zone is not there, or the system does not say.
+    fn is_taken(&self, name: &LinkName, zone: Option<&ZoneName>) -> Result<bool, TapError>;
 
     /// Makes a VNIC's device, or takes over the one that is there.
     ///
@@ -116,6 +118,13 @@ pub trait Engine {
     /// What the system refuses; the device is as it was then.
     fn change_device(&mut self, over: LinkId, spec: &DeviceSpec) -> Result<(), TapError>;
 
+    /// Moves a VNIC's device to the zone that `spec` says, or to the host when it says none, with its address, MTU and
+    /// counters; nothing when it is there. It arrives down and without addresses. Other devices carry on meanwhile.
+    ///
+    /// # Errors
+    /// Why it cannot be moved; it is where it was then.
+    fn settle_device(&mut self, over: LinkId, spec: &DeviceSpec) -> Result<(), TapError>;
+
     /// Ends the device that an earlier run has left of a VNIC, whose overlay need not be known; nothing if it has not.
     ///
     /// # Errors
@@ -128,8 +137,25 @@ pub trait Engine {
     /// Why the system keeps it.
     fn remove_device(&mut self, over: LinkId, link: LinkId) -> Result<(), TapError>;
 
+    /// Ends what is left of a VNIC's device that somebody has removed or that is in a zone without its name: open, it would
+    /// keep that zone. What the VNIC has counted stays.
+    ///
+    /// # Errors
+    /// Why the system keeps it.
+    fn lose_device(&mut self, over: LinkId, link: LinkId) -> Result<(), TapError>;
+
     /// Whether the device is there: somebody may have removed it.
     fn has_device(&self, over: LinkId, link: LinkId) -> bool;
+
+    /// VNICs whose devices somebody has removed; without work when none has been since this was last asked.
+    /// [`attention`](Self::attention) is readable when one has been.
+    fn lost_devices(&mut self) -> Vec<LinkId>;
+
+    /// VNICs whose devices are in a zone that has lost its name, perhaps to another one.
+    fn stranded_devices(&self) -> Vec<LinkId>;
+
+    /// Whether any device is in a zone.
+    fn uses_zones(&self) -> bool;
 
     /// What an overlay has carried, as a whole and as a link.
     fn overlay_counters(&self, link: LinkId) -> (CounterInfo, LinkCounters);
@@ -152,7 +178,7 @@ pub trait Engine {
     /// The underlay sockets and what they count.
     fn muxes(&self) -> Vec<MuxInfo>;
 
-    /// Readable when the lookup side is to be asked something.
+    /// Readable when the lookup side is to be asked something, or a device has been lost.
     fn attention(&self) -> BorrowedFd<'_>;
 
     /// What the lookup side is to be asked that it has not been asked before.

@@ -120,14 +120,17 @@ impl Netlink {
         self.set(message::switch(index, up), || format!("set device {index} {way}"))
     }
 
-    /// Moves a device to another network namespace, where it is down, without addresses, and may have
-    /// another index.
+    /// Moves a device to another network namespace and gives it a name there, where it is down, without addresses, and
+    /// may have another index.
     ///
     /// # Errors
-    /// The kernel's: no such device, its name is taken there, not a namespace, no right.
-    pub fn move_to(&mut self, index: u32, namespace: BorrowedFd<'_>) -> Result<(), NetlinkError> {
-        let message = message::link(index, vec![message::into_namespace(namespace)]);
-        self.set(message, || format!("move device {index} to another network namespace"))
+    /// The kernel's: no such device, the name is taken there, not a namespace, no right. The device is as it was then,
+    /// unless it had another name before, and has it in the new place.
+    pub fn move_to(&mut self, index: u32, namespace: BorrowedFd<'_>, name: &str) -> Result<(), NetlinkError> {
+        let attributes = vec![message::into_namespace(namespace), LinkAttribute::IfName(name.to_owned())];
+        self.set(message::link(index, attributes), || {
+            format!("move device {index} to another network namespace as {name}")
+        })
     }
 
     /// Deletes a device.

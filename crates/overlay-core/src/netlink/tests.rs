@@ -141,7 +141,7 @@ fn a_deleted_device_is_gone() {
 fn a_device_moves_to_another_namespace() {
     let (_namespace, mut netlink, device) = tap();
     let zone = Namespace::new();
-    netlink.move_to(device.index, zone.open().as_fd()).unwrap();
+    netlink.move_to(device.index, zone.open().as_fd(), "foo0").unwrap();
     assert_eq!(netlink.device("foo0").unwrap(), None);
     assert_eq!(zone.netlink().device("foo0").unwrap().unwrap().mac, device.mac);
 }

@@ -6,6 +6,7 @@
 
 mod control;
 mod mmsg;
+mod namespace;
 mod passed;
 mod peer;
 mod prefetch;
@@ -17,6 +18,7 @@ mod zeroed;
 
 pub use control::{SOCKET_TTL, Shape};
 pub use mmsg::{DATAGRAM_MAX, Messages, Received, RecvBatch, SendRoom};
+pub use namespace::is_network_namespace;
 pub use passed::passed_descriptors;
 pub use peer::peer_groups;
 pub use prefetch::prefetch;

@@ -64,6 +64,7 @@ impl Vnic {
             vid: record.vid,
             mtu: self.mtu(overlay),
             policy: PortPolicy::of(&self.properties),
+            zone: None,
         }
     }
 }

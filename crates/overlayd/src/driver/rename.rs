@@ -58,8 +58,8 @@ impl<E: Engine> Driver<E> {
     }
 
     fn rename_vnic(&mut self, id: LinkId, to: LinkName) -> Result<(), ControlError> {
-        if self.engine.is_taken(&to).map_err(|error| device_failure(&error))? {
-            return Err(device_failure(&TapError::NameTaken(to)));
+        if self.engine.is_taken(&to, None).map_err(|error| device_failure(&error))? {
+            return Err(device_failure(&TapError::NameTaken { name: to, zone: None }));
         }
         let Some(before) = self.vnic_mut(id).map(|vnic| vnic.record.clone()) else { return Ok(()) };
         let mut record = VnicRecord { renamed_from: None, ..before.clone() };

@@ -1,6 +1,6 @@
 use std::hash::{BuildHasher, RandomState};
 
-use overlay_core::device::TapError;
+use overlay_core::device::{TapError, ZoneError};
 use overlay_core::engine::{Engine, Existing};
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{ControlError, ErrorCode, MacChoice, MacType};
@@ -43,8 +43,8 @@ impl<E: Engine> Driver<E> {
         let name = wanted.name.for_device().map_err(ControlError::invalid)?;
         self.check_free(&name)?;
         let over = self.overlay_named(&wanted.over)?;
-        if self.engine.is_taken(&name).map_err(|error| device_failure(&error))? {
-            return Err(device_failure(&TapError::NameTaken(name)));
+        if self.engine.is_taken(&name, None).map_err(|error| device_failure(&error))? {
+            return Err(device_failure(&TapError::NameTaken { name, zone: None }));
         }
         let overlay = &self.overlays[&over];
         if !overlay.stage.is_activated() {
@@ -191,14 +191,23 @@ pub(super) fn bind_failure(error: &BindError) -> ControlError {
 
 pub(super) fn device_failure(error: &TapError) -> ControlError {
     let code = match error {
-        TapError::NameTaken(_) => ErrorCode::Exists,
+        TapError::NameTaken { .. } => ErrorCode::Exists,
         TapError::Held(_) => ErrorCode::Busy,
-        TapError::System { .. } | TapError::Netlink(_) | TapError::Namespace(_) => ErrorCode::Failed,
+        TapError::Zone(ZoneError::Absent(_) | ZoneError::Other(_)) => ErrorCode::NotFound,
+        TapError::Zone(_) | TapError::System { .. } | TapError::Netlink(_) | TapError::Namespace(_) => {
+            ErrorCode::Failed
+        }
     };
     let refusal = ControlError::new(code, error.to_string());
     match error {
-        TapError::NameTaken(name) => {
-            refusal.with_hint(format!("take another name, or if nobody needs it: ip link del {name}"))
+        TapError::NameTaken { name, zone } => {
+            let within = zone.as_ref().map(|zone| format!("-n {zone} ")).unwrap_or_default();
+            let hint = format!("take another name, or if nobody needs it: ip {within}link del {name}");
+            refusal.with_hint(hint)
+        }
+        TapError::Zone(ZoneError::Absent(zone)) => refusal.with_hint(format!("make it: ip netns add {zone}")),
+        TapError::Zone(ZoneError::Other(zone)) => {
+            refusal.with_hint(format!("make it anew: ip netns del {zone}; ip netns add {zone}"))
         }
         _ => refusal,
     }

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::epoll::Epoll;
 use nix::sys::eventfd::EventFd;
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) desk: Arc<Desk>,
     /// Wakes who takes the questions from the desk.
     pub(super) attention: Arc<EventFd>,
+    /// Whether a device has been found removed.
+    pub(super) losses: Arc<AtomicBool>,
     /// What this worker has to send first.
     pub(super) outbox: Arc<Outbox>,
 }
@@ -97,7 +100,7 @@ impl Carrier {
         match source {
             Some(Source::Device { overlay, port, mux }) => {
                 if self.read(overlay, port, mux.as_deref()).is_err() {
-                    abandon(port, epoll);
+                    self.abandon(port, epoll);
                 }
                 // Between looking up and sending: what has waited for these answers goes first.
                 self.send_released(table);
@@ -109,6 +112,14 @@ impl Carrier {
             Some(Source::Socket { mux, demux }) => self.arrive(mux, demux),
             None => {}
         }
+    }
+
+    /// Serves a device no longer that somebody has removed, and says so.
+    fn abandon(&self, port: &Port<TapDevice>, epoll: &Epoll) {
+        port.device().note_gone();
+        let _ = epoll.delete(port.device());
+        self.shared.losses.store(true, Ordering::Release);
+        let _ = self.shared.attention.write(1);
     }
 
     /// Wakes who takes the questions that have come in this turn, from frames or from what has waited.
@@ -311,11 +322,4 @@ impl Shipment<'_> {
             sent => Ok(ends[sent - 1]),
         }
     }
-}
-
-/// Serves a device no longer that somebody has removed.
-fn abandon(port: &Port<TapDevice>, epoll: &Epoll) {
-    port.device().note_gone();
-    tracing::warn!("the device with address {} was removed by somebody", port.settings().mac);
-    let _ = epoll.delete(port.device());
 }

@@ -3,6 +3,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -13,17 +14,18 @@ use super::table::{Source, Table, Token, Way};
 use super::underlay;
 use super::workers::Workers;
 use crate::datapath::{Demux, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings, Waiting};
-use crate::device::{DeviceKit, NamespaceError, TapDevice, TapError, TapSpec};
+use crate::device::{DeviceKit, Housed, NamespaceError, TapDevice, TapError, TapSpec, Zone};
 use crate::engine::{DeviceSpec, Engine, Existing, LeaseInfo, OverlaySpec};
 use crate::lookup::{Answer, Desk, Ends, Question, TargetTable};
 use crate::protocol::{CounterInfo, LinkCounters, MuxInfo, OffloadInfo, TargetPage};
 use crate::socket::{BindError, check_local};
-use crate::types::{LinkId, LinkName, MacAddr, UnderlayMtu};
+use crate::types::{LinkId, LinkName, MacAddr, UnderlayMtu, ZoneName};
 
 /// The engine in userspace.
 pub struct UserspaceEngine {
-    kit: DeviceKit,
+    pub(super) kit: DeviceKit,
     pub(super) workers: Workers,
+    pub(super) losses: Arc<AtomicBool>,
     pub(super) clock: Clock,
     pub(super) desk: Arc<Desk>,
     /// Readable when there are questions on the desk.
@@ -41,19 +43,23 @@ pub(super) struct Member {
     pub(super) targets: Arc<TargetTable<Waiting>>,
     /// As it was published last; none when it has changed since.
     pub(super) current: Option<Arc<Overlay<TapDevice>>>,
-    ports: BTreeMap<LinkId, Device>,
+    pub(super) ports: BTreeMap<LinkId, Device>,
+    /// What VNICs without a device have counted.
+    pub(super) counted: BTreeMap<LinkId, LinkCounters>,
     started: bool,
 }
 
-struct Device {
+pub(super) struct Device {
     /// What it was told to be; somebody may have given it another name or MTU since.
-    spec: TapSpec,
-    port: Watched<Port<TapDevice>>,
+    pub(super) spec: TapSpec,
+    pub(super) port: Watched<Port<TapDevice>>,
+    /// The zone that it has been put into or found in; none on the host.
+    pub(super) zone: Option<Zone>,
 }
 
 /// Something with a descriptor that a worker watches.
-struct Watched<T> {
-    what: Arc<T>,
+pub(super) struct Watched<T> {
+    pub(super) what: Arc<T>,
     token: Token,
     worker: usize,
 }
@@ -78,9 +84,10 @@ impl UserspaceEngine {
         let (clock, desk) = (Clock::start(), Arc::<Desk>::default());
         let attention = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let attention = Arc::new(attention.map_err(io::Error::from)?);
-        let (kit, workers) = (DeviceKit::new()?, Workers::start(clock, &desk, &attention)?);
+        let losses = Arc::<AtomicBool>::default();
+        let (kit, workers) = (DeviceKit::new()?, Workers::start(clock, &desk, &attention, &losses)?);
         let (overlays, muxes) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { kit, workers, clock, desk, attention, overlays, muxes, last_token: 0 })
+        Ok(Self { kit, workers, losses, clock, desk, attention, overlays, muxes, last_token: 0 })
     }
 
     /// Gives the workers a new table, in which all but the overlay that has changed is as it was: a host may have thousands.
@@ -164,16 +171,16 @@ impl UserspaceEngine {
         Ok(())
     }
 
-    fn raise(&mut self, spec: &DeviceSpec, existing: Existing) -> Result<Watched<Port<TapDevice>>, TapError> {
+    fn raise(&mut self, spec: &DeviceSpec, existing: Existing) -> Result<Device, TapError> {
         let tap_spec = tap_spec(spec);
-        let tap = match existing {
+        let Housed { tap, zone } = match existing {
             Existing::Refuse => self.kit.create(&tap_spec)?,
             Existing::Adopt => self.kit.adopt(&tap_spec)?,
             Existing::Finish => {
-                let tap = self.kit.adopt(&tap_spec)?;
-                self.kit.rename(&tap, &tap_spec)?;
-                self.kit.resize(&tap, &tap_spec)?;
-                tap
+                let housed = self.kit.adopt(&tap_spec)?;
+                self.kit.rename(&housed.tap, &tap_spec)?;
+                self.kit.resize(&housed.tap, &tap_spec)?;
+                housed
             }
         };
         let token = self.next_token();
@@ -183,19 +190,31 @@ impl UserspaceEngine {
             let _ = tap.give_up();
             TapError::System { step: "watch", name: spec.name.clone(), error }
         })?;
-        Ok(Watched { what: Arc::new(Port::new(settings(spec), tap)), token, worker })
+        let port = Watched { what: Arc::new(Port::new(settings(spec), tap)), token, worker };
+        Ok(Device { spec: tap_spec, port, zone })
     }
+
+    /// Lets go of a VNIC's device, which stays, and keeps what it has counted. No frame of it is under way when this returns.
+    pub(super) fn let_go(&mut self, over: LinkId, link: LinkId) -> Option<Device> {
+        let device = self.overlays.get_mut(&over)?.ports.remove(&link)?;
+        self.workers.forget(device.port.worker, device.port.what.device().as_fd());
+        self.publish(over);
+        let counted = device.port.what.counters().link();
+        self.overlays.get_mut(&over)?.counted.insert(link, counted);
+        Some(device)
+    }
+}
+
+/// What a device is to whoever makes it.
+pub(super) fn tap_spec(spec: &DeviceSpec) -> TapSpec {
+    let DeviceSpec { link, mac, mtu, .. } = *spec;
+    TapSpec { link, name: spec.name.clone(), mac, mtu, zone: spec.zone.clone() }
 }
 
 /// What a device is to the data path.
 fn settings(spec: &DeviceSpec) -> PortSettings {
     let DeviceSpec { link, mac, vid, mtu, .. } = *spec;
     PortSettings { link, mac, vid, mtu, policy: spec.policy.clone() }
-}
-
-/// What it is to the system.
-fn tap_spec(spec: &DeviceSpec) -> TapSpec {
-    TapSpec { link: spec.link, name: spec.name.clone(), mac: spec.mac, mtu: spec.mtu }
 }
 
 impl Member {
@@ -212,7 +231,7 @@ impl Member {
     /// A VNIC's link is up when the overlay can carry its frames.
     fn show_carrier(&self) {
         let up = self.started && self.settings.active;
-        for Device { spec, port } in self.ports.values() {
+        for Device { spec, port, .. } in self.ports.values() {
             if let Err(error) = port.what.device().set_carrier(up) {
                 tracing::debug!("cannot set the link of {}: {error}", spec.name);
             }
@@ -230,6 +249,7 @@ impl Engine for UserspaceEngine {
             targets: Arc::new(table()),
             current: None,
             ports: BTreeMap::new(),
+            counted: BTreeMap::new(),
             started: false,
         });
         // What was sent under a larger MTU may be in a device's queue, or under way from a peer that has it still.
@@ -289,14 +309,17 @@ impl Engine for UserspaceEngine {
         drop(gone);
     }
 
-    fn is_taken(&self, name: &LinkName) -> Result<bool, TapError> {
-        self.kit.has(name)
+    fn is_taken(&self, name: &LinkName, zone: Option<&ZoneName>) -> Result<bool, TapError> {
+        self.kit.has(name, zone)
     }
 
     fn add_device(&mut self, over: LinkId, spec: &DeviceSpec, existing: Existing) -> Result<(), TapError> {
-        let port = self.raise(spec, existing)?;
+        let device = self.raise(spec, existing)?;
         if let Some(member) = self.overlays.get_mut(&over) {
-            member.ports.insert(spec.link, Device { spec: tap_spec(spec), port });
+            if let Some(before) = member.counted.remove(&spec.link) {
+                device.port.what.counters().go_on_from(&before);
+            }
+            member.ports.insert(spec.link, device);
             member.show_carrier();
         }
         self.publish(over);
@@ -324,18 +347,22 @@ impl Engine for UserspaceEngine {
         outcome.inspect_err(|_| self.take_back(over, before, port))
     }
 
-    fn discard_device(&mut self, spec: &DeviceSpec) -> Result<(), TapError> {
-        self.kit.discard(&tap_spec(spec))
+    fn settle_device(&mut self, over: LinkId, spec: &DeviceSpec) -> Result<(), TapError> {
+        self.settle(over, spec)
     }
 
     fn remove_device(&mut self, over: LinkId, link: LinkId) -> Result<(), TapError> {
-        let Some(member) = self.overlays.get_mut(&over) else { return Ok(()) };
-        let Some(Device { spec, port }) = member.ports.remove(&link) else { return Ok(()) };
-        let device = port.what.device();
-        self.workers.forget(port.worker, device.as_fd());
-        self.publish(over);
+        let outcome = self.lose_device(over, link);
+        if let Some(member) = self.overlays.get_mut(&over) {
+            member.counted.remove(&link);
+        }
+        outcome
+    }
+
+    fn lose_device(&mut self, over: LinkId, link: LinkId) -> Result<(), TapError> {
+        let Some(Device { spec, port, .. }) = self.let_go(over, link) else { return Ok(()) };
         // The device ends with the last descriptor, which is dropped with `port` at the end.
-        match device.give_up() {
+        match port.what.device().give_up() {
             Err(error) if error.raw_os_error() != Some(libc::EBADFD) => {
                 Err(TapError::System { step: "end", name: spec.name, error })
             }
@@ -343,9 +370,25 @@ impl Engine for UserspaceEngine {
         }
     }
 
+    fn discard_device(&mut self, spec: &DeviceSpec) -> Result<(), TapError> {
+        self.kit.discard(&tap_spec(spec))
+    }
+
     fn has_device(&self, over: LinkId, link: LinkId) -> bool {
         let device = self.overlays.get(&over).and_then(|member| member.ports.get(&link));
         device.is_some_and(|device| !device.port.what.device().is_gone())
+    }
+
+    fn lost_devices(&mut self) -> Vec<LinkId> {
+        self.lost()
+    }
+
+    fn stranded_devices(&self) -> Vec<LinkId> {
+        self.stranded()
+    }
+
+    fn uses_zones(&self) -> bool {
+        self.devices().any(|(_, device)| device.zone.is_some())
     }
 
     fn overlay_counters(&self, link: LinkId) -> (CounterInfo, LinkCounters) {
@@ -354,8 +397,9 @@ impl Engine for UserspaceEngine {
     }
 
     fn device_counters(&self, over: LinkId, link: LinkId) -> LinkCounters {
-        let device = self.overlays.get(&over).and_then(|member| member.ports.get(&link));
-        device.map(|device| device.port.what.counters().link()).unwrap_or_default()
+        let Some(member) = self.overlays.get(&over) else { return LinkCounters::default() };
+        let now = member.ports.get(&link).map(|device| device.port.what.counters().link());
+        now.or_else(|| member.counted.get(&link).copied()).unwrap_or_default()
     }
 
     fn leases(&self, over: LinkId, link: LinkId) -> Option<(u64, Vec<LeaseInfo>)> {

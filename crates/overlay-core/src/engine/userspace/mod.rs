@@ -17,5 +17,6 @@ mod targets;
 mod train;
 mod underlay;
 mod workers;
+mod zones;
 
 pub use engine::{StartError, UserspaceEngine};

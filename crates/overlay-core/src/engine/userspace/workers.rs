@@ -48,7 +48,12 @@ struct Shared {
 
 impl Workers {
     /// One for every two processors (docs/adr/0007).
-    pub(super) fn start(clock: Clock, desk: &Arc<Desk>, attention: &Arc<EventFd>) -> io::Result<Self> {
+    pub(super) fn start(
+        clock: Clock,
+        desk: &Arc<Desk>,
+        attention: &Arc<EventFd>,
+        losses: &Arc<AtomicBool>,
+    ) -> io::Result<Self> {
         let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let count = (processors / 2).clamp(1, WORKERS_MAX);
         let shared = Arc::new(Shared {
@@ -61,7 +66,8 @@ impl Workers {
         let hasher = FlowHasher::default();
         let start = |number| {
             let (hasher, desk, attention) = (hasher.clone(), Arc::clone(desk), Arc::clone(attention));
-            let with = carry::Shared { hasher, clock, desk, attention, outbox: Arc::default() };
+            let (losses, outbox) = (Arc::clone(losses), Arc::default());
+            let with = carry::Shared { hasher, clock, desk, attention, losses, outbox };
             Hand::start(number, &shared, with)
         };
         let hands = (0..count).map(start).collect::<io::Result<_>>()?;
@@ -215,7 +221,8 @@ mod tests {
         let (done, finished) = mpsc::channel();
         thread::spawn(move || {
             let attention = Arc::new(EventFd::new().unwrap());
-            let workers = Workers::start(Clock::start(), &Arc::default(), &attention).unwrap();
+            let workers =
+                Workers::start(Clock::start(), &Arc::default(), &attention, &Arc::default()).unwrap();
             (0..20_000).for_each(|_| workers.publish(Table::default()));
             done.send(()).unwrap();
         });
@@ -245,7 +252,7 @@ mod tests {
     #[test]
     fn a_question_of_a_frame_that_has_waited_wakes_who_takes_it() {
         let (desk, attention) = (Arc::<Desk>::default(), Arc::new(EventFd::new().unwrap()));
-        let workers = Workers::start(Clock::start(), &desk, &attention).unwrap();
+        let workers = Workers::start(Clock::start(), &desk, &attention, &Arc::default()).unwrap();
         let way = Way { overlay: dynamic(&desk), mux: None };
         workers.publish(Table { overlays: [(link(), way)].into(), ..Table::default() });
         let mut frame = FrameBuf::default();

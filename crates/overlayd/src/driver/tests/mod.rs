@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use overlay_core::control::{Daemon, Paths};
-use overlay_core::device::TapError;
+use overlay_core::device::{TapError, ZoneError};
 use overlay_core::encap::Outer;
 use overlay_core::engine::{DeviceSpec, Existing, OverlaySpec};
 use overlay_core::lookup::{Answer, Ends, Question, Sources, TargetMode, Timing};
@@ -24,7 +24,7 @@ use overlay_core::protocol::{
     CounterInfo, LinkCounters, LinkState, MacChoice, MuxInfo, OffloadInfo, OverlayInfo, Status, TargetPage,
 };
 use overlay_core::socket::BindError;
-use overlay_core::types::{MacAddr, UnderlayMtu, VnetId};
+use overlay_core::types::{MacAddr, UnderlayMtu, VnetId, ZoneName};
 
 use super::*;
 
@@ -51,12 +51,28 @@ struct Notes {
     underlay_asked: Cell<usize>,
     /// What the overlay's frames may have, and what its devices may, in the order in which they were told.
     mtus: Vec<(LinkId, u16)>,
+    /// The zones of the machine.
+    zones: Vec<ZoneName>,
+    /// Devices that somebody has removed, and those that were looked for to be ended.
+    lost: Vec<LinkId>,
+    discarded: Vec<LinkId>,
     fixed: BTreeMap<MacAddr, Option<Ends>>,
     learned: Vec<Answer>,
     injected: Vec<Vec<u8>>,
     /// Questions not yet taken, and all that are not answered.
     fresh: Vec<Question>,
     asked: Vec<Question>,
+}
+
+impl Notes {
+    fn enter(&self, zone: Option<&ZoneName>) -> Result<(), TapError> {
+        let missing = zone.filter(|zone| !self.zones.contains(zone));
+        missing.map_or(Ok(()), |zone| Err(ZoneError::Absent(zone.clone()).into()))
+    }
+}
+
+fn is_at(spec: &DeviceSpec, name: &LinkName, zone: Option<&ZoneName>) -> bool {
+    spec.name == *name && spec.zone.as_ref() == zone
 }
 
 impl Engine for Notes {
@@ -97,14 +113,16 @@ impl Engine for Notes {
         self.overlays.remove(&link);
     }
 
-    fn is_taken(&self, name: &LinkName) -> Result<bool, TapError> {
-        Ok(name.as_str() == "foreign0")
+    fn is_taken(&self, name: &LinkName, zone: Option<&ZoneName>) -> Result<bool, TapError> {
+        self.enter(zone)?;
+        Ok(name.as_str() == "foreign0" || self.devices.values().any(|spec| is_at(spec, name, zone)))
     }
 
     fn add_device(&mut self, _over: LinkId, spec: &DeviceSpec, existing: Existing) -> Result<(), TapError> {
         if self.refuse_device {
-            return Err(TapError::NameTaken(spec.name.clone()));
+            return Err(TapError::NameTaken { name: spec.name.clone(), zone: spec.zone.clone() });
         }
+        self.enter(spec.zone.as_ref())?;
         self.finished.extend((existing == Existing::Finish).then(|| spec.name.to_string()));
         self.devices.insert(spec.link, spec.clone());
         Ok(())
@@ -115,18 +133,42 @@ impl Engine for Notes {
             return Err(TapError::Held(spec.name.clone()));
         }
         self.mtus.push((spec.link, spec.mtu.octets()));
-        self.devices.insert(spec.link, spec.clone());
-        Ok(())
-    }
-
-    fn discard_device(&mut self, spec: &DeviceSpec) -> Result<(), TapError> {
-        self.devices.remove(&spec.link);
+        self.devices.entry(spec.link).and_modify(|device| device.clone_from(spec));
         Ok(())
     }
 
     fn remove_device(&mut self, _over: LinkId, link: LinkId) -> Result<(), TapError> {
         self.devices.remove(&link);
         Ok(())
+    }
+
+    fn settle_device(&mut self, _over: LinkId, spec: &DeviceSpec) -> Result<(), TapError> {
+        self.enter(spec.zone.as_ref())?;
+        self.devices.insert(spec.link, spec.clone());
+        Ok(())
+    }
+
+    fn discard_device(&mut self, spec: &DeviceSpec) -> Result<(), TapError> {
+        self.devices.remove(&spec.link);
+        self.discarded.push(spec.link);
+        Ok(())
+    }
+
+    fn lost_devices(&mut self) -> Vec<LinkId> {
+        std::mem::take(&mut self.lost)
+    }
+
+    fn stranded_devices(&self) -> Vec<LinkId> {
+        let stranded = |spec: &&DeviceSpec| self.enter(spec.zone.as_ref()).is_err();
+        self.devices.values().filter(stranded).map(|spec| spec.link).collect()
+    }
+
+    fn uses_zones(&self) -> bool {
+        self.devices.values().any(|spec| spec.zone.is_some())
+    }
+
+    fn lose_device(&mut self, over: LinkId, link: LinkId) -> Result<(), TapError> {
+        self.remove_device(over, link)
     }
 
     fn has_device(&self, _over: LinkId, link: LinkId) -> bool {
