@@ -4,7 +4,7 @@ use overlay_core::datapath::PortPolicy;
 use overlay_core::engine::{DeviceSpec, Engine};
 use overlay_core::property::{
     Assignment, MTU, OVERLAY_LINK_PROPERTIES, OVERLAY_PROPERTIES, Permission, Possible, Properties,
-    PropertyError, PropertySpec, SECONDARY_MACS, VNIC_LINK_PROPERTIES, ZONE,
+    PropertyError, PropertySpec, SECONDARY_MACS, VNIC_LINK_PROPERTIES,
 };
 use overlay_core::protocol::{ControlError, ErrorCode, LinkPropertyInfo, LinkState};
 use overlay_core::types::{LinkId, LinkName, MTU_MIN, MacAddr, OverlayMtu};
@@ -25,7 +25,7 @@ impl Vnic {
     pub(super) fn new(record: VnicRecord) -> Result<Self, PropertyError> {
         Properties::check(VNIC_LINK_PROPERTIES, &record.properties)?;
         let properties = Properties::check(VNIC_LINK_PROPERTIES, &record.properties_now())?;
-        Ok(Self { record, properties, fault: None })
+        Ok(Self { record, properties, fault: None, awaits_zone: false })
     }
 
     /// The MTU that it was given; else it follows its overlay.
@@ -64,7 +64,7 @@ impl Vnic {
             vid: record.vid,
             mtu: self.mtu(overlay),
             policy: PortPolicy::of(&self.properties),
-            zone: None,
+            zone: self.zone(),
         }
     }
 }
@@ -120,22 +120,62 @@ impl<E: Engine> Driver<E> {
         changes: &[PropertyChange],
         temporary: bool,
     ) -> Result<(), ControlError> {
-        let Some(vnic) = self.vnics.get(&id) else { return Ok(()) };
-        let (before, over, fault) = (vnic.record.clone(), vnic.record.over, vnic.fault.clone());
-        let mut changed = Vnic { fault, ..Vnic::new(before.changed(changes, temporary))? };
+        let Some(before) = self.vnics.get(&id).cloned() else { return Ok(()) };
+        let record = before.record.changed(changes, temporary);
+        let (fault, awaits_zone) = (before.fault.clone(), before.awaits_zone);
+        let mut changed = Vnic { fault, awaits_zone, ..Vnic::new(record)? };
         self.check_properties(&changed)?;
-        changed.record.resizing |= changed.own_mtu() != vnic.own_mtu();
-        self.records.save_vnic(&changed.record)?;
-        if let Some(overlay) = self.overlays.get(&over)
-            && let Err(error) = self.engine.change_device(over, &changed.spec(overlay.mtu))
-        {
-            // As far as that can be stored; else the next start tries what the system has refused now.
-            let _ = self.records.save_vnic(&before);
-            return Err(device_failure(&error));
+        let moves = changed.moves(&before, changes);
+        if moves {
+            self.check_place(&changed)?;
+        }
+        changed.record.resizing |= changed.own_mtu() != before.own_mtu();
+        if let Err(error) = self.store_and_apply(&changed, moves) {
+            self.take_back(&before, moves);
+            return Err(error);
+        }
+        if self.engine.has_device(changed.record.over, id) {
+            (changed.fault, changed.awaits_zone) = (None, false);
         }
         self.vnics.insert(id, changed);
         self.settle_changes(id);
         Ok(())
+    }
+
+    /// In an order in which a start after a crash between the two makes it good: it fetches a device to the zone that is
+    /// stored, and leaves one where it is when none is.
+    fn store_and_apply(&mut self, vnic: &Vnic, moves: bool) -> Result<(), ControlError> {
+        if moves && vnic.zone().is_none() {
+            self.apply(vnic, moves)?;
+            return self.records.save_vnic(&vnic.record);
+        }
+        self.records.save_vnic(&vnic.record)?;
+        self.apply(vnic, moves)
+    }
+
+    /// Makes a VNIC's device what it has become.
+    fn apply(&mut self, vnic: &Vnic, moves: bool) -> Result<(), ControlError> {
+        if moves {
+            self.settle_device(vnic)?;
+        }
+        let over = vnic.record.over;
+        let Some(overlay) = self.overlays.get(&over) else { return Ok(()) };
+        self.engine.change_device(over, &vnic.spec(overlay.mtu)).map_err(|error| device_failure(&error))
+    }
+
+    /// Makes a VNIC what it was before a change that has failed, as far as that can be; a start tries the rest.
+    fn take_back(&mut self, before: &Vnic, moves: bool) {
+        let outcome = match before.fault {
+            None => self.apply(before, moves),
+            Some(_) => self
+                .engine
+                .remove_device(before.record.over, before.record.id)
+                .map_err(|error| device_failure(&error)),
+        };
+        let stored = self.records.save_vnic(&before.record);
+        if let Err(error) = outcome.and(stored) {
+            tracing::error!("VNIC {} is not what it was: {}", before.record.name, error.message);
+        }
     }
 
     /// What a VNIC's own table of properties cannot see.
@@ -144,9 +184,6 @@ impl<E: Engine> Driver<E> {
     /// What does not go together with its overlay or the other VNICs there.
     pub(super) fn check_properties(&self, vnic: &Vnic) -> Result<(), ControlError> {
         let (record, overlay) = (&vnic.record, self.overlays.get(&vnic.record.over));
-        if vnic.properties.value(ZONE).is_some() {
-            return Err(ControlError::new(ErrorCode::Unsupported, "a VNIC cannot be given to a zone"));
-        }
         if let (Some(own), Some(overlay)) = (vnic.own_mtu(), overlay)
             && own > overlay.mtu
         {

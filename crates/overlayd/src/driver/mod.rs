@@ -14,6 +14,7 @@ pub(crate) use targets::Room;
 mod varpd;
 mod vnic;
 mod watch;
+mod zone;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
@@ -52,6 +53,8 @@ pub(crate) struct Driver<E> {
     unasked: BTreeSet<LinkId>,
     /// Whether something waits to be mended; kept, because it is asked for all the time and takes a look at every link.
     ailing: bool,
+    /// Whether a VNIC is or is to be in a zone.
+    zoned: bool,
     events: Vec<(ConnectionId, Event)>,
     watch: watch::Watch,
 }
@@ -73,12 +76,15 @@ struct Overlay {
     underlay: Option<String>,
 }
 
+#[derive(Clone)]
 struct Vnic {
     record: VnicRecord,
     /// Its link properties now.
     properties: Properties,
     /// Why it has no device.
     fault: Option<String>,
+    /// Whether that is because its zone is not there.
+    awaits_zone: bool,
 }
 
 /// A link that is there.

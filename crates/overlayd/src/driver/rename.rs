@@ -1,6 +1,5 @@
 //! Another name for a link, while it runs.
 
-use overlay_core::device::TapError;
 use overlay_core::engine::Engine;
 use overlay_core::protocol::{ControlError, ErrorCode};
 use overlay_core::types::{LinkId, LinkName};
@@ -58,9 +57,7 @@ impl<E: Engine> Driver<E> {
     }
 
     fn rename_vnic(&mut self, id: LinkId, to: LinkName) -> Result<(), ControlError> {
-        if self.engine.is_taken(&to, None).map_err(|error| device_failure(&error))? {
-            return Err(device_failure(&TapError::NameTaken { name: to, zone: None }));
-        }
+        self.check_device_name(id, &to)?;
         let Some(before) = self.vnic_mut(id).map(|vnic| vnic.record.clone()) else { return Ok(()) };
         let mut record = VnicRecord { renamed_from: None, ..before.clone() };
         if before.renamed_from.is_some() {

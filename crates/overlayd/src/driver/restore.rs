@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use overlay_core::control::BadRecord;
+use overlay_core::device::{TapError, ZoneError};
 use overlay_core::engine::{Engine, Existing};
 use overlay_core::property::{Assignment, MTU};
 use overlay_core::protocol::ControlError;
@@ -28,6 +29,7 @@ impl<E: Engine> Driver<E> {
             varpd: None,
             unasked: BTreeSet::new(),
             ailing: false,
+            zoned: false,
             events: Vec::new(),
             watch: Watch::default(),
         };
@@ -103,6 +105,7 @@ impl<E: Engine> Driver<E> {
             Ok(vnic) => {
                 self.vnics.insert(id, vnic);
                 self.try_device(id);
+                self.discard_stray(id);
             }
             Err(error) => {
                 let bad = self.records.set_aside(&name, temporary, error.to_string());
@@ -131,17 +134,35 @@ impl<E: Engine> Driver<E> {
         let unfinished = record.resizing || record.renamed_from.is_some();
         let unfinished = unfinished || overlay.is_some_and(|overlay| overlay.record.resizing);
         let existing = if unfinished { Existing::Finish } else { Existing::Adopt };
-        let outcome = match overlay.map(|overlay| vnic.spec(overlay.mtu)) {
-            Some(spec) => self.engine.add_device(over, &spec, existing).map_err(|error| error.to_string()),
-            None => Err("its overlay is not there".to_owned()),
+        let (fault, awaits_zone) = match overlay.map(|overlay| vnic.spec(overlay.mtu)) {
+            Some(spec) => match self.engine.add_device(over, &spec, existing) {
+                Ok(()) => (None, false),
+                Err(error) => (Some(error.to_string()), is_absence(&error)),
+            },
+            None => (Some("its overlay is not there".to_owned()), false),
         };
-        let fault = outcome.err();
         let Some(vnic) = self.vnics.get_mut(&id) else { return };
-        if let Some(fault) = fault.as_ref().filter(|fault| vnic.fault.as_ref() != Some(fault)) {
-            tracing::error!("VNIC {name} has no device: {fault}");
+        match &fault {
+            Some(fault) if vnic.fault.as_ref() != Some(fault) => {
+                tracing::error!("VNIC {name} has no device: {fault}");
+            }
+            None if vnic.fault.is_some() => tracing::info!("VNIC {name} has its device again"),
+            _ => {}
         }
-        vnic.fault = fault;
+        (vnic.fault, vnic.awaits_zone) = (fault, awaits_zone);
         self.settle_changes(id);
+    }
+
+    /// A VNIC whose zone is not there has no device, wherever an earlier run has left one.
+    fn discard_stray(&mut self, id: LinkId) {
+        let Some(record) =
+            self.vnics.get(&id).filter(|vnic| vnic.awaits_zone).map(|vnic| vnic.record.clone())
+        else {
+            return;
+        };
+        if let Err(problem) = self.discard(&record) {
+            tracing::error!("VNIC {} still has a device that is not in its zone: {problem}", record.name);
+        }
     }
 
     /// Notes that a VNIC's device is what its record says.
@@ -210,6 +231,7 @@ impl<E: Engine> Driver<E> {
 
     /// Sees whether something waits to be mended.
     pub(super) fn examine(&mut self) {
+        self.zoned = self.uses_zones();
         self.ailing = self.unopened().next().is_some() || self.deviceless().next().is_some();
     }
 
@@ -234,9 +256,10 @@ impl<E: Engine> Driver<E> {
         self.examine();
     }
 
-    /// VNICs that could not have their device, over overlays that are there.
+    /// VNICs that could not have their device, over overlays that are there. Of zones that come, the system tells.
     fn deviceless(&self) -> impl Iterator<Item = LinkId> {
         let faulty = self.vnics.values().filter(|vnic| vnic.fault.is_some() && !vnic.record.is_leaving());
+        let faulty = faulty.filter(|vnic| !vnic.awaits_zone);
         faulty.filter(|vnic| self.overlays.contains_key(&vnic.record.over)).map(|vnic| vnic.record.id)
     }
 
@@ -245,4 +268,9 @@ impl<E: Engine> Driver<E> {
         let used = self.vnics.values().map(|vnic| vnic.record.over);
         used.filter(|id| self.overlays.contains_key(id) && !self.engine.is_started(*id))
     }
+}
+
+/// Whether a device cannot be had because its zone is not there.
+const fn is_absence(error: &TapError) -> bool {
+    matches!(error, TapError::Zone(ZoneError::Absent(_) | ZoneError::Other(_)))
 }

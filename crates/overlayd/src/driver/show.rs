@@ -60,8 +60,8 @@ impl<E: Engine> Driver<E> {
                 over: overlay.map(|overlay| overlay.record.name.clone()),
                 mac: record.mac,
                 mac_type: record.mac_type,
-                zone: None,
-                fault: vnic.fault.clone(),
+                zone: vnic.zone(),
+                fault: self.fault(vnic).map(str::to_owned),
                 vid: record.vid,
                 offloads: self.engine.device_offloads(record.over, record.id),
             }),
@@ -125,7 +125,10 @@ impl<E: Engine> Driver<E> {
             let problem = "not activated: its creation was not finished; delete it and create it again";
             return Status::Degraded(problem.to_owned());
         }
-        let faults = self.vnics_over(overlay.record.id).filter_map(|vnic| self.fault(vnic));
+        let faults = self.vnics_over(overlay.record.id).filter_map(|vnic| {
+            let fault = self.fault(vnic)?;
+            Some(format!("VNIC {} has no device: {fault}", vnic.record.name))
+        });
         let problems = self.underlay_problem(overlay).into_iter().chain(faults);
         let problems = problems.chain(self.lookup_problem(overlay)).chain(overlay.degraded.clone());
         let problems: Vec<_> = problems.collect();
@@ -151,16 +154,11 @@ impl<E: Engine> Driver<E> {
         Some(problem.to_owned())
     }
 
-    fn fault(&self, vnic: &Vnic) -> Option<String> {
+    /// Why a VNIC has no device.
+    fn fault<'a>(&self, vnic: &'a Vnic) -> Option<&'a str> {
         let record = &vnic.record;
-        match &vnic.fault {
-            Some(fault) => Some(format!("VNIC {} has no device: {fault}", record.name)),
-            None if !self.engine.has_device(record.over, record.id) => Some(format!(
-                "the device of VNIC {} was removed by somebody; delete the VNIC, or restart overlayd to have it again",
-                record.name
-            )),
-            None => None,
-        }
+        let lost = || !self.engine.has_device(record.over, record.id);
+        vnic.fault.as_deref().or_else(|| lost().then_some("it was removed by somebody"))
     }
 }
 

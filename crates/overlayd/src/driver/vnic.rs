@@ -43,9 +43,6 @@ impl<E: Engine> Driver<E> {
         let name = wanted.name.for_device().map_err(ControlError::invalid)?;
         self.check_free(&name)?;
         let over = self.overlay_named(&wanted.over)?;
-        if self.engine.is_taken(&name, None).map_err(|error| device_failure(&error))? {
-            return Err(device_failure(&TapError::NameTaken { name, zone: None }));
-        }
         let overlay = &self.overlays[&over];
         if !overlay.stage.is_activated() {
             let problem = format!("overlay {} is not activated: its creation was not finished", wanted.over);
@@ -75,6 +72,7 @@ impl<E: Engine> Driver<E> {
             temporary: wanted.temporary,
         })?;
         self.check_properties(&vnic)?;
+        self.check_place(&vnic)?;
         Ok(vnic)
     }
 

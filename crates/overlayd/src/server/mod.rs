@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use overlay_core::device::ZoneWatch;
 use overlay_core::engine::Engine;
 
 use self::connection::Connection;
@@ -58,12 +59,15 @@ pub(crate) fn serve<E: Engine>(
     driver: &mut Driver<E>,
     leases: Leases,
 ) -> io::Result<()> {
+    let zones = ZoneWatch::open()?;
+    // Some may have come before they were watched.
+    driver.notice(true);
     let connections = BTreeMap::new();
     let (last_id, clock, out_of_breath, changed) = (0, 0, false, true);
     let mut server = Server { listener, driver, connections, last_id, clock, out_of_breath, leases, changed };
     let [mut mended, mut expired, mut looked, mut leased] = [Instant::now(); 4];
     loop {
-        let ready = server.wait(&signals, pulse.pause(Instant::now()))?;
+        let ready = server.wait(&signals, &zones, pulse.pause(Instant::now()))?;
         if ready.signal && signals.ask_for_end()? {
             server.look_at_leases();
             return Ok(());
@@ -73,6 +77,7 @@ pub(crate) fn serve<E: Engine>(
         }
         server.changed |= !ready.connections.is_empty();
         ready.connections.into_iter().for_each(|id| server.attend(id));
+        server.driver.notice(ready.zones);
         if server.driver.is_ailing() && mended.elapsed() >= MENDING_PAUSE {
             server.driver.mend();
             mended = Instant::now();
@@ -100,6 +105,7 @@ pub(crate) fn serve<E: Engine>(
 struct Ready {
     signal: bool,
     client: bool,
+    zones: bool,
     connections: Vec<ConnectionId>,
 }
 
@@ -114,7 +120,7 @@ impl<E: Engine> Server<'_, E> {
     }
 
     /// Waits until there is something to do, or for `most`.
-    fn wait(&mut self, signals: &Signals, most: Option<Duration>) -> io::Result<Ready> {
+    fn wait(&mut self, signals: &Signals, zones: &ZoneWatch, most: Option<Duration>) -> io::Result<Ready> {
         let accepting = if self.out_of_breath { PollFlags::empty() } else { PollFlags::POLLIN };
         let fixed = [
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
@@ -125,8 +131,10 @@ impl<E: Engine> Server<'_, E> {
             .connections
             .values()
             .map(|connection| PollFd::new(connection.as_fd(), connection.interest()));
-        let fixed_count = fixed.len();
-        let mut watched: Vec<_> = fixed.into_iter().chain(clients).collect();
+        let zones = self.driver.minds_zones().then(|| PollFd::new(zones.as_fd(), PollFlags::POLLPRI));
+        let clients_from = fixed.len();
+        let zones_at = clients_from + self.connections.len();
+        let mut watched: Vec<_> = fixed.into_iter().chain(clients).chain(zones).collect();
         let pauses = [
             (self.out_of_breath, BREATH),
             (self.driver.is_asking(), WAITING_PAUSE),
@@ -144,8 +152,9 @@ impl<E: Engine> Server<'_, E> {
         let any: Vec<_> = watched.iter().map(|watched| watched.any().unwrap_or(false)).collect();
         self.out_of_breath = false;
         let connections =
-            self.connections.keys().zip(&any[fixed_count..]).filter(|(_, any)| **any).map(|(id, _)| *id);
-        Ok(Ready { signal: any[0], client: any[1], connections: connections.collect() })
+            self.connections.keys().zip(&any[clients_from..]).filter(|(_, any)| **any).map(|(id, _)| *id);
+        let connections = connections.collect();
+        Ok(Ready { signal: any[0], client: any[1], zones: any.get(zones_at) == Some(&true), connections })
     }
 
     fn accept(&mut self) {

@@ -10,7 +10,7 @@ pub(super) fn set(name: &str, properties: &[(&str, &str)], temporary: bool) -> R
     Request::SetLinkProperties { name: name.parse().unwrap(), properties, temporary }
 }
 
-fn reset(name: &str, properties: &[&str], temporary: bool) -> Request {
+pub(super) fn reset(name: &str, properties: &[&str], temporary: bool) -> Request {
     let properties = properties.iter().map(|name| (*name).to_owned()).collect();
     Request::ResetLinkProperties { name: name.parse().unwrap(), properties, temporary }
 }

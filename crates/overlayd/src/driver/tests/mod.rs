@@ -6,6 +6,7 @@ mod mtu;
 mod rename;
 mod targets;
 mod watch;
+mod zones;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -513,7 +514,7 @@ fn all_that_is_wrong_is_shown_at_once() {
     bench.driver.engine.devices.clear();
     bench.driver.closed(VARPD);
     let shown = bench.degraded();
-    for part in ["10.0.0.1 is not on this host", "VNIC foo0 was removed", "varpd is gone"] {
+    for part in ["10.0.0.1 is not on this host", "VNIC foo0 has no device: it was removed", "varpd is gone"] {
         assert!(shown.contains(part), "{shown}");
     }
 }
