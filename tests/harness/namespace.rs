@@ -39,10 +39,28 @@ impl Namespace {
             "the end-to-end tests make network namespaces: run them as root"
         );
         let name = format!("ov-{}-{}", std::process::id(), fresh());
-        system(&["ip", "netns", "add", &name]);
         let namespace = Self { name, variables: Vec::new() };
-        namespace.ip(&["link", "set", "lo", "up"]);
+        namespace.add();
         namespace
+    }
+
+    /// Makes it again under its name, after [`delete`](Self::delete).
+    ///
+    /// # Panics
+    /// It is there, or the system refuses.
+    #[track_caller]
+    pub fn add(&self) {
+        system(&["ip", "netns", "add", &self.name]);
+        self.ip(&["link", "set", "lo", "up"]);
+    }
+
+    /// Takes its name away: it ends when nothing else keeps it.
+    ///
+    /// # Panics
+    /// It is not there.
+    #[track_caller]
+    pub fn delete(&self) {
+        system(&["ip", "netns", "delete", &self.name]);
     }
 
     /// Its name, as `ip netns` shows it.
