@@ -14,7 +14,7 @@ use overlay_core::datapath::{
 use overlay_core::encap;
 use overlay_core::lookup::{About, Desk, Sources, TargetMode, TargetTable, Timing, Verdict};
 use overlay_core::offload::{Gso, Offload, OffloadSet, VNET_HEADER, VnetHeader};
-use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VnetId};
+use overlay_core::types::{LinkId, MacAddr, Moment, Nanos, OverlayMtu, VnetId};
 use overlay_core::wire::{ETHERNET_HEADER, Ecn, Ethernet, FlowHasher, Packet};
 use zerocopy::IntoBytes;
 
@@ -200,4 +200,26 @@ fn check(policy: PortPolicy) {
     let given = (sink.writes.load(Ordering::Relaxed), sink.octets.load(Ordering::Relaxed));
     assert_eq!(given, (2, 2 * (HEADERS + 20 * SEGMENT)), "two runs, each given at once");
     assert_eq!(count, 0, "datagrams of a run");
+}
+
+#[test]
+fn a_vnic_with_a_limit_allocates_nothing_once_its_queue_has_been_full() {
+    let overlay = overlay(PortPolicy { maxbw: "1G".parse().ok(), ..PortPolicy::default() });
+    let (hasher, mut room, mut now) = (FlowHasher::default(), FrameBuf::default(), Nanos(0));
+    let (large, vnet) = super_frame(AWAY, 60 * SEGMENT);
+    let (arrived, _) = super_frame(HERE, 1000);
+    let mut round = || {
+        for _ in 0..200 {
+            fill(&mut room, &large, vnet);
+            assert_eq!(send(&overlay, &mut room, &hasher), 60);
+            overlay.receive(end(2).ip(), &arrived, None);
+        }
+        now = overlay.ports()[0].sends_from(now).expect("it has used up its rate");
+        while let Some(again) = overlay.drain(&overlay.ports()[0], now) {
+            now = now.max(again);
+        }
+    };
+    // The queue has two rooms, which grow in turn.
+    (0..4).for_each(|_| round());
+    assert_eq!(allocated(|| (0..4).for_each(|_| round())), 0);
 }

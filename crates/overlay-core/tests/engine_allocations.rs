@@ -19,7 +19,7 @@ use overlay_core::engine::userspace::UserspaceEngine;
 use overlay_core::engine::{DeviceSpec, Engine, Existing, OverlaySpec};
 use overlay_core::lookup::{About, Answer, Sources, TargetMode, Timing, Verdict};
 use overlay_core::netlink::Netlink;
-use overlay_core::types::{LinkId, MacAddr, OverlayMtu, VnetId};
+use overlay_core::types::{LinkId, MacAddr, OverlayMtu, Rate, VnetId};
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
@@ -74,6 +74,18 @@ fn spec(end: u8) -> OverlaySpec {
     OverlaySpec { settings, listen: underlay(end), timing, targets_max: 65_536 }
 }
 
+fn device(end: u8, maxbw: Option<Rate>) -> DeviceSpec {
+    DeviceSpec {
+        link: link(2),
+        name: "foo0".parse().expect("a name"),
+        mac: mac(end),
+        vid: None,
+        mtu: OverlayMtu::default(),
+        policy: PortPolicy { maxbw, ..PortPolicy::default() },
+        zone: None,
+    }
+}
+
 impl End {
     /// A host whose underlay device is `u0`, once it is there.
     fn new() -> Self {
@@ -95,17 +107,7 @@ impl End {
             system("ip link set u0 up");
             engine.set_overlay(link(1), &spec(end));
             engine.start(link(1)).expect("its address is free");
-            let name = "foo0".parse().expect("a name");
-            let device = DeviceSpec {
-                link: link(2),
-                name,
-                mac: mac(end),
-                vid: None,
-                mtu: OverlayMtu::default(),
-                policy: PortPolicy::default(),
-                zone: None,
-            };
-            engine.add_device(link(1), &device, Existing::Refuse).expect("a device");
+            engine.add_device(link(1), &device(end, None), Existing::Refuse).expect("a device");
             system("ip link set foo0 up");
             system(&format!("ip addr add {}/24 dev foo0", inner(end)));
             let other = 3 - end;
@@ -118,6 +120,10 @@ impl End {
 
     fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         self.net.within(work).expect("it may be entered")
+    }
+
+    fn limit(&mut self, end: u8, maxbw: Option<Rate>) {
+        self.engine.change_device(link(1), &device(end, maxbw)).expect("it takes another policy");
     }
 
     fn frames(&self) -> u64 {
@@ -174,7 +180,7 @@ fn stream(from: &mut TcpStream, to: &mut TcpStream) {
 #[test]
 fn engines_allocate_nothing_for_a_frame_whose_destination_is_known() {
     counting::unwatch();
-    let ends = pair();
+    let mut ends = pair();
     let limit = Some(Duration::from_secs(20));
     let udp = [(0, 1), (1, 2)].map(|(place, number): (usize, u8)| {
         let socket = ends[place].within(|| UdpSocket::bind((inner(number), 7000)).expect("an address"));
@@ -190,12 +196,15 @@ fn engines_allocate_nothing_for_a_frame_whose_destination_is_known() {
         echo(&udp);
         stream(&mut from, &mut to);
     };
-    // Until rooms are as large as such traffic needs them.
-    carry();
-    let (given, frames) = (counting::given(), ends.iter().map(End::frames).sum::<u64>());
-    carry();
-    let given = counting::given() - given;
-    let frames = ends.iter().map(End::frames).sum::<u64>() - frames;
-    assert!(frames > 4 * ECHOES as u64 + 2 * STREAM as u64 / 1460, "only {frames} frames were carried");
-    assert!(given <= GROWTH, "{given} allocations for {frames} frames");
+    for maxbw in [None, "1G".parse().ok()] {
+        (1..).zip(&mut ends).for_each(|(number, end)| end.limit(number, maxbw));
+        // Until rooms are as large as such traffic needs them.
+        carry();
+        let (given, frames) = (counting::given(), ends.iter().map(End::frames).sum::<u64>());
+        carry();
+        let given = counting::given() - given;
+        let frames = ends.iter().map(End::frames).sum::<u64>() - frames;
+        assert!(frames > 4 * ECHOES as u64 + 2 * STREAM as u64 / 1460, "only {frames} frames were carried");
+        assert!(given <= GROWTH, "{given} allocations for {frames} frames, limit {maxbw:?}");
+    }
 }

@@ -47,6 +47,8 @@ pub enum DropReason {
     DeviceFull,
     /// The VNIC takes no frame of its form.
     DeviceRefused,
+    /// It is more than the VNIC's `maxbw` lets through and its queue holds.
+    OverMaxbw,
     /// It is a super-frame that cannot be cut into frames.
     BadSuperFrame,
     /// Its datagram met congestion, which the packet inside cannot say.
@@ -67,7 +69,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::NotActive,
         Self::NoTarget,
         Self::Runt,
@@ -89,6 +91,7 @@ impl DropReason {
         Self::DeviceDown,
         Self::DeviceFull,
         Self::DeviceRefused,
+        Self::OverMaxbw,
         Self::BadSuperFrame,
         Self::BadEcn,
         Self::SpoofedMac,
@@ -123,6 +126,7 @@ impl DropReason {
             Self::DeviceDown => "device-down",
             Self::DeviceFull => "device-full",
             Self::DeviceRefused => "device-refused",
+            Self::OverMaxbw => "over-maxbw",
             Self::BadSuperFrame => "bad-super-frame",
             Self::BadEcn => "bad-ecn",
             Self::SpoofedMac => "spoofed-mac",
@@ -218,7 +222,7 @@ impl OverlayCounters {
         self.injected.add(load);
     }
 
-    /// Frames begin to wait for a lookup.
+    /// Frames begin to wait for a lookup, or for their VNIC's rate.
     pub(super) fn wait(&self, frames: usize) {
         self.waiting.fetch_add(frames as u64, Ordering::Relaxed);
     }
@@ -279,7 +283,7 @@ impl OverlayCounters {
 pub struct PortCounters {
     pub(super) sent: Tally,
     pub(super) given: Tally,
-    pub(super) in_drops: AtomicU64,
+    in_drops: AtomicU64,
     out_drops: AtomicU64,
 }
 
@@ -295,6 +299,11 @@ impl PortCounters {
         self.sent.add_all(before.out_frames, before.out_bytes);
         self.in_drops.fetch_add(before.in_drops, Ordering::Relaxed);
         self.out_drops.fetch_add(before.out_drops, Ordering::Relaxed);
+    }
+
+    /// Counts frames for the VNIC that it was not given.
+    pub(super) fn not_given(&self, frames: usize) {
+        self.in_drops.fetch_add(frames as u64, Ordering::Relaxed);
     }
 
     /// As a link: what it was given and what it sent.

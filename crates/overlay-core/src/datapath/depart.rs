@@ -307,7 +307,7 @@ mod tests {
             Some((departure.ends.all().to_vec(), frame.octets().to_vec()))
         }
 
-        fn waiting(&self) -> u64 {
+        pub(in crate::datapath) fn waiting(&self) -> u64 {
             self.overlay.counters().info().waiting
         }
     }

@@ -1,4 +1,5 @@
-use super::{DropReason, FrameBuf, Load};
+use super::parcel::{Parcel, Piece};
+use super::{Direction, DropReason, FrameBuf, Load, PortSettings};
 use crate::offload::{Cut, Run, VnetHeader, header_for};
 use crate::types::OverlayMtu;
 use crate::wire::Ethernet;
@@ -61,6 +62,44 @@ impl<'a> Inner<'a> {
         Self { frame: headers, more: payloads, ethernet, load: Load { frames, bytes }, origin }
     }
 
+    /// One that has waited; `more` is the rest of it.
+    pub(super) fn waited(piece: &Piece<'a>, more: &'a [&'a [u8]]) -> Self {
+        let Piece { parcel, first, vnet, longest, load, .. } = *piece;
+        let origin = Origin::Checked { vnet, longest };
+        Self { frame: first, more, ethernet: parcel.ethernet, load, origin }
+    }
+
+    /// What has to be known of it while it waits for a VNIC; none when it does not fit.
+    pub(super) fn parcel(&self, receiver: &PortSettings, from: Direction) -> Option<Parcel> {
+        let vnet = self.vnet_for(receiver.mtu)?;
+        let untagged = receiver.vid.is_some();
+        let (wire, longest) = match (&self.origin, vnet.segmentation()) {
+            (Origin::Wire { .. }, Some((_, size))) => self.as_cut(vnet.header_len(), size),
+            _ => (self.on_wire(), self.longest()),
+        };
+        let (len, first) = (self.load.bytes, self.frame.len());
+        let (ethernet, load) = (self.ethernet, self.load);
+        Some(Parcel { vnet, ethernet, longest, load, wire, untagged, from, len, first })
+    }
+
+    /// What it is on a wire.
+    pub(super) fn on_wire(&self) -> Load {
+        let headers = match self.origin {
+            Origin::Device { cut: Some(cut), .. } => cut.header_len(),
+            Origin::Checked { .. } if self.is_run() => self.frame.len(),
+            _ => 0,
+        };
+        let Load { frames, bytes } = self.load;
+        Load { frames, bytes: bytes + (frames - 1) * headers }
+    }
+
+    /// What a super-frame that came as one frame is on a wire behind its receiver, and the longest frame of it.
+    fn as_cut(&self, headers: usize, size: usize) -> (Load, usize) {
+        let (bytes, payload) = (self.load.bytes, self.load.bytes.saturating_sub(headers));
+        let frames = payload.div_ceil(size.max(1)).max(1);
+        (Load { frames, bytes: bytes + (frames - 1) * headers }, bytes.min(headers + size))
+    }
+
     /// Whether it is a run of frames, whose headers we have written.
     pub(super) const fn is_run(&self) -> bool {
         !self.more.is_empty()
@@ -76,12 +115,16 @@ impl<'a> Inner<'a> {
 
     /// Whether it, or each frame it is cut into, fits an MTU.
     pub(super) fn fits(&self, mtu: OverlayMtu) -> bool {
-        let longest = match self.origin {
+        self.longest() <= mtu.frame_limit(self.ethernet.header_len)
+    }
+
+    /// Octets of the longest frame that it is cut into.
+    fn longest(&self) -> usize {
+        match self.origin {
             Origin::Device { cut: Some(cut), .. } => cut.segment_len(),
             Origin::Checked { longest, .. } => longest,
             Origin::Device { cut: None, .. } | Origin::Wire { .. } => self.frame.len(),
-        };
-        longest <= mtu.frame_limit(self.ethernet.header_len)
+        }
     }
 
     /// The virtio header for a receiver with that MTU; none when it does not fit.

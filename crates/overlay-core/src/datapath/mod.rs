@@ -4,6 +4,7 @@
 //! it to VNICs through [`Device`]; what is to go to a tunnel end comes back as a [`Departure`].
 
 mod allowance;
+mod bucket;
 mod counters;
 mod demux;
 mod depart;
@@ -13,10 +14,12 @@ mod inbox;
 mod inner;
 mod overlay;
 mod oversize;
+mod parcel;
 mod policy;
 mod port;
 mod reasons;
 mod receive;
+mod shaper;
 mod transmit;
 mod waiting;
 
@@ -37,5 +40,7 @@ use inner::Inner;
 
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod limited;
 #[cfg(test)]
 mod twin;

@@ -96,8 +96,16 @@ impl<D: Device> Overlay<D> {
         (owner.is_some(), usize::from(owner.is_some()) + copies)
     }
 
-    /// Hands a frame to one VNIC and counts what came of it.
+    /// Hands a frame to one VNIC, at once or when its rate lets it.
     pub(super) fn hand(&self, port: &Port<D>, inner: &Inner<'_>, from: Direction) {
+        match port.shaper() {
+            None => self.give(port, inner, from),
+            Some(shaper) => self.queue(port, shaper, inner, from),
+        }
+    }
+
+    /// Gives a frame to one VNIC and counts what came of it.
+    pub(super) fn give(&self, port: &Port<D>, inner: &Inner<'_>, from: Direction) {
         port.give(inner, &mut |outcome, load| match outcome {
             Ok(()) => self.counters.to_devices.add(load),
             Err(reason) => self.counters.lose(from, reason, load.frames),

@@ -1,8 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::task::Waker;
 
 use super::guard::{Guard, Lease};
+use super::shaper::Shaper;
 use super::{Allowance, DropReason, FrameBuf, Inner, Load, PortCounters, PortPolicy};
 use crate::offload::{Cut, Offload, OffloadSet, Offloads, VnetHeader};
 use crate::types::{LinkId, MacAddr, Moment, OverlayMtu, VlanId};
@@ -79,6 +80,8 @@ impl PortSettings {
 pub struct Port<D> {
     pub(super) settings: PortSettings,
     body: Arc<Body<D>>,
+    /// There once it has had a limit.
+    shaper: Option<Arc<Shaper>>,
 }
 
 /// What of a VNIC stays the same while its settings change.
@@ -89,20 +92,32 @@ struct Body<D> {
     offloads: Offloads,
     answers: Allowance,
     guard: Guard,
+    /// Calls its worker.
+    alarm: Waker,
 }
 
 impl<D: Device> Port<D> {
     /// A VNIC that has carried nothing yet.
     pub fn new(settings: PortSettings, device: D) -> Self {
+        Self::with_alarm(settings, device, Waker::noop().clone())
+    }
+
+    /// One whose worker is called by `alarm` when frames begin to wait for the VNIC: see [`Overlay::drain`].
+    ///
+    /// [`Overlay::drain`]: super::Overlay::drain
+    pub fn with_alarm(settings: PortSettings, device: D, alarm: Waker) -> Self {
         let offloads = Offloads::new(device.offloads());
-        let (counters, answers, guard) = (PortCounters::default(), Allowance::default(), Guard::default());
-        Self { settings, body: Arc::new(Body { device, counters, offloads, answers, guard }) }
+        let (counters, answers, guard) = Default::default();
+        let shaper = settings.policy.maxbw.map(|_| Arc::default());
+        let body = Body { device, counters, offloads, answers, guard, alarm };
+        Self { settings, body: Arc::new(body), shaper }
     }
 
     /// The same VNIC with other settings.
     #[must_use]
     pub fn changed(&self, settings: PortSettings) -> Self {
-        Self { settings, body: Arc::clone(&self.body) }
+        let shaper = self.shaper.clone().or_else(|| settings.policy.maxbw.map(|_| Arc::default()));
+        Self { settings, body: Arc::clone(&self.body), shaper }
     }
 
     /// What it is.
@@ -123,6 +138,16 @@ impl<D: Device> Port<D> {
     /// What its device does, and has refused.
     pub fn offloads(&self) -> &Offloads {
         &self.body.offloads
+    }
+
+    /// Its limit's state, if it has a limit or had one.
+    pub(super) fn shaper(&self) -> Option<&Shaper> {
+        self.shaper.as_deref()
+    }
+
+    /// Calls its worker.
+    pub(super) fn call(&self) {
+        self.body.alarm.wake_by_ref();
     }
 
     /// How many answers to its frames it may still be given.
@@ -160,7 +185,7 @@ impl<D: Device> Port<D> {
         let count = &mut |outcome: Result<(), DropReason>, load: Load| {
             match outcome {
                 Ok(()) => self.body.counters.given.add(load),
-                Err(_) => drop(self.body.counters.in_drops.fetch_add(load.frames as u64, Ordering::Relaxed)),
+                Err(_) => self.body.counters.not_given(load.frames),
             }
             count(outcome, load);
         };

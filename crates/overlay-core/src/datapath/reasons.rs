@@ -34,6 +34,9 @@ impl DropReason {
             Self::BadEcn => {
                 "its datagram met congestion on the underlay, and the packet inside cannot say so (RFC 6040)"
             }
+            Self::OverMaxbw => {
+                "it is more than the `maxbw` of the VNIC that it is for lets through, and its queue is full; or that is 0, either way. What a VNIC sends beyond its `maxbw` is not read, and dropped by its device (`ip -s link`)"
+            }
             Self::SpoofedMac => "its source is no MAC address of the VNIC that sent it",
             Self::Restricted => "it is none of IPv4, IPv6 and ARP, or in a VLAN of the guest's own",
             Self::SpoofedIp => "its source is no IP address of the VNIC that sent it",
@@ -64,6 +67,7 @@ impl DropReason {
             Self::DeviceFull => "`free`",
             Self::DeviceRefused => "the program that sent it",
             Self::BadEcn => "the underlay's load",
+            Self::OverMaxbw => "`dladm show-linkprop -p maxbw`",
             Self::SpoofedMac
             | Self::Restricted
             | Self::SpoofedIp

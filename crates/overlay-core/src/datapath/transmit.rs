@@ -61,6 +61,9 @@ impl<D: Device> Overlay<D> {
             return Err(DropReason::TooBig);
         }
         sender.check(frame, now)?;
+        if let Some(shaper) = sender.shaper() {
+            sender.meter(shaper, frame)?;
+        }
         if let Some(vid) = sender.settings.vid {
             frame.insert(ETHERNET_HEADER - size_of::<u16>(), Tag::new(vid).as_bytes());
         }

@@ -33,6 +33,11 @@ impl Twin {
     pub(super) fn taken(&self) -> Vec<Vec<u8>> {
         self.taken.lock().unwrap().iter().map(|(_, frame)| frame.clone()).collect()
     }
+
+    /// The same, which it forgets.
+    pub(super) fn take_away(&self) -> Vec<Vec<u8>> {
+        self.taken.lock().unwrap().drain(..).map(|(_, frame)| frame).collect()
+    }
 }
 
 impl Device for Twin {

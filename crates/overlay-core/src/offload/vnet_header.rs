@@ -116,6 +116,11 @@ impl VnetHeader {
         Some((kind, usize::from(self.gso_size.get())))
     }
 
+    /// Octets of the headers that each segment of a super-frame repeats, as far as whoever wrote this knew.
+    pub fn header_len(&self) -> usize {
+        self.header_len.get().into()
+    }
+
     /// Where the checksum that is to be finished starts, and where it stands behind that.
     pub fn needs_checksum(&self) -> Option<(usize, usize)> {
         let place = || (usize::from(self.csum_start.get()), usize::from(self.csum_offset.get()));

@@ -14,7 +14,7 @@ mod zone;
 pub use client_id::ClientId;
 pub use link::{LinkId, LinkName, LinkNameError};
 pub use mac::{MacAddr, MacError, MacPrefix};
-pub use moment::Moment;
+pub use moment::{Moment, Nanos};
 pub use mtu::{MTU_DEFAULT, MTU_MAX, MTU_MIN, OverlayMtu, UnderlayMtu};
 pub use network::Network;
 pub use rate::Rate;

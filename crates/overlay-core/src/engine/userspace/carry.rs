@@ -3,14 +3,15 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::sys::epoll::Epoll;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
 
 use super::clock::Clock;
 use super::mux::{Mux, reason};
 use super::oversize::{Room, is_too_big};
+use super::pace::{Pace, Roster};
 use super::released::{Outbox, Outgoing};
-use super::table::{Source, Table, Way};
+use super::table::{Source, Table, Token, Way};
 use super::train::{Datagram, Yard, train};
 use crate::datapath::{
     Arrival, Demux, Departure, Direction, DropReason, FrameBuf, Inbox, Outward, Overlay, Port,
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) losses: Arc<AtomicBool>,
     /// What this worker has to send first.
     pub(super) outbox: Arc<Outbox>,
+    /// Who has called it.
+    pub(super) roster: Arc<Roster>,
 }
 
 /// One worker's hands: the rooms for a batch each way, and for what has waited.
@@ -52,6 +55,9 @@ pub(super) struct Carrier {
     released: Batch,
     room: Room,
     receive: RecvBatch,
+    pace: Pace,
+    /// The VNICs that it has come back to in this turn.
+    due: Vec<Token>,
 }
 
 /// Frames on their way out, and the datagrams they become.
@@ -92,16 +98,18 @@ impl Carrier {
         let mut batch = Batch::default();
         batch.frames.resize_with(BATCH, FrameBuf::default);
         let (released, room) = (Batch::default(), Room::new(shared.clock));
-        Self { shared, batch, released, room, receive: RecvBatch::new(BATCH) }
+        let (pace, due) = (Pace::new(Arc::clone(&shared.roster)), Vec::new());
+        Self { shared, batch, released, room, receive: RecvBatch::new(BATCH), pace, due }
     }
 
-    /// Carries what waits at a source; none when it has just been removed.
-    pub(super) fn serve(&mut self, source: Option<&Source>, table: &Table, epoll: &Epoll) {
-        match source {
+    /// Carries what waits at a source, which may just have been removed.
+    pub(super) fn serve(&mut self, token: Token, table: &Table, epoll: &Epoll) {
+        match table.sources.get(&token) {
             Some(Source::Device { overlay, port, mux }) => {
                 if self.read(overlay, port, mux.as_deref()).is_err() {
                     self.abandon(port, epoll);
                 }
+                self.pause(token, port, epoll);
                 // Between looking up and sending: what has waited for these answers goes first.
                 self.send_released(table);
                 if let Some(mux) = mux {
@@ -143,7 +151,9 @@ impl Carrier {
         yard.clear();
         let mut octets = 0;
         for (number, frame) in frames.iter_mut().enumerate() {
-            if octets >= BATCH_OCTETS || yard.len() >= BATCH_DATAGRAMS {
+            // A VNIC that has used up its rate is not read, but by a frame where the system says that it is gone.
+            let over = octets >= BATCH_OCTETS || yard.len() >= BATCH_DATAGRAMS;
+            if over || (number > 0 && port.is_spent()) {
                 break;
             }
             match port.device().take(frame) {
@@ -161,6 +171,52 @@ impl Carrier {
             yard.take_in(&departure, mux, sender, (number, frame));
         }
         Ok(())
+    }
+
+    /// Reads a VNIC no longer that has used up its rate, until it may send again.
+    fn pause(&mut self, token: Token, port: &Port<TapDevice>, epoll: &Epoll) {
+        if !port.is_spent() {
+            return;
+        }
+        if let Some(until) = port.sends_from(self.shared.clock.fine())
+            && self.pace.pause(token, until)
+        {
+            listen(port, token, EpollFlags::empty(), epoll);
+        }
+    }
+
+    /// Comes back to the VNICs that may send again, and to those that may be given what waits for them.
+    pub(super) fn come_back(&mut self, table: &Table, epoll: &Epoll) {
+        if self.pace.is_idle() {
+            return;
+        }
+        let now = self.shared.clock.fine();
+        let mut due = std::mem::take(&mut self.due);
+        self.pace.take_due(now, &mut due);
+        for token in due.drain(..) {
+            let was_paused = self.pace.resume(token);
+            let Some(Source::Device { overlay, port, .. }) = table.sources.get(&token) else { continue };
+            if let Some(again) = overlay.drain(port, now) {
+                self.pace.come_back(token, again);
+            }
+            match port.sends_from(now).filter(|_| was_paused) {
+                Some(until) => drop(self.pace.pause(token, until)),
+                None if was_paused => listen(port, token, EpollFlags::EPOLLIN, epoll),
+                None => {}
+            }
+        }
+        self.due = due;
+    }
+
+    /// How long it may sleep.
+    pub(super) fn sleep(&mut self) -> EpollTimeout {
+        let clock = self.shared.clock;
+        self.pace.timeout(|| clock.fine())
+    }
+
+    /// Has a new table, in which rates may be others.
+    pub(super) fn hurry(&mut self) {
+        self.pace.hurry();
     }
 
     /// Sends what has waited for lookups, in its order.
@@ -322,4 +378,9 @@ impl Shipment<'_> {
             sent => Ok(ends[sent - 1]),
         }
     }
+}
+
+/// Whether a device is to be read; it is served in any case when it is gone. What has just been removed is not watched.
+fn listen(port: &Port<TapDevice>, token: Token, what: EpollFlags, epoll: &Epoll) {
+    let _ = epoll.modify(port.device(), &mut EpollEvent::new(what, token.0));
 }

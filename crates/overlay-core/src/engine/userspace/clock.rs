@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use crate::types::Moment;
+use crate::types::{Moment, Nanos};
 
 /// The clock of one engine, which target tables read the time from.
 #[derive(Debug, Clone, Copy)]
@@ -14,5 +14,9 @@ impl Clock {
 
     pub(super) fn now(self) -> Moment {
         Moment(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn fine(self) -> Nanos {
+        Nanos(u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 }

@@ -190,7 +190,8 @@ impl UserspaceEngine {
             let _ = tap.give_up();
             TapError::System { step: "watch", name: spec.name.clone(), error }
         })?;
-        let port = Watched { what: Arc::new(Port::new(settings(spec), tap)), token, worker };
+        let alarm = self.workers.alarm(worker, token);
+        let port = Watched { what: Arc::new(Port::with_alarm(settings(spec), tap, alarm)), token, worker };
         Ok(Device { spec: tap_spec, port, zone })
     }
 
@@ -199,8 +200,11 @@ impl UserspaceEngine {
         let device = self.overlays.get_mut(&over)?.ports.remove(&link)?;
         self.workers.forget(device.port.worker, device.port.what.device().as_fd());
         self.publish(over);
-        let counted = device.port.what.counters().link();
-        self.overlays.get_mut(&over)?.counted.insert(link, counted);
+        let member = self.overlays.get_mut(&over)?;
+        if let Some(overlay) = &member.current {
+            overlay.abandon(&device.port.what);
+        }
+        member.counted.insert(link, device.port.what.counters().link());
         Some(device)
     }
 }

@@ -10,6 +10,7 @@ mod engine;
 mod leases;
 mod mux;
 mod oversize;
+mod pace;
 mod paths;
 mod released;
 mod table;

@@ -4,13 +4,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
 
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::carry::{self, Carrier};
 use super::clock::Clock;
+use super::pace::{self, Roster};
 use super::released::{Outbox, Outgoing};
 use super::table::{Table, Token};
 use crate::lookup::Desk;
@@ -34,6 +36,7 @@ struct Hand {
     epoll: Arc<Epoll>,
     wake: Arc<EventFd>,
     outbox: Arc<Outbox>,
+    roster: Arc<Roster>,
     thread: Option<JoinHandle<()>>,
     load: usize,
 }
@@ -66,8 +69,9 @@ impl Workers {
         let hasher = FlowHasher::default();
         let start = |number| {
             let (hasher, desk, attention) = (hasher.clone(), Arc::clone(desk), Arc::clone(attention));
-            let (losses, outbox) = (Arc::clone(losses), Arc::default());
-            let with = carry::Shared { hasher, clock, desk, attention, losses, outbox };
+            let losses = Arc::clone(losses);
+            let (outbox, roster) = Default::default();
+            let with = carry::Shared { hasher, clock, desk, attention, losses, outbox, roster };
             Hand::start(number, &shared, with)
         };
         let hands = (0..count).map(start).collect::<io::Result<_>>()?;
@@ -89,6 +93,12 @@ impl Workers {
         // The worker itself forgets a device that somebody has removed.
         let _ = hand.epoll.delete(descriptor);
         hand.load -= 1;
+    }
+
+    /// What calls a worker to a VNIC that it watches, when frames begin to wait for that.
+    pub(super) fn alarm(&self, worker: usize, token: Token) -> Waker {
+        let hand = &self.hands[worker];
+        pace::alarm(token, &hand.roster, &hand.wake)
     }
 
     /// Gives every worker a new table; when this returns, none has an older one.
@@ -133,7 +143,8 @@ impl Hand {
         let wake =
             Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         epoll.add(wake.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, WAKE))?;
-        let (shared, outbox) = (Arc::clone(shared), Arc::clone(&with.outbox));
+        let (shared, outbox, roster) =
+            (Arc::clone(shared), Arc::clone(&with.outbox), Arc::clone(&with.roster));
         let (its_epoll, its_wake) = (Arc::clone(&epoll), Arc::clone(&wake));
         let thread = thread::Builder::new().name(format!("carry-{number}")).spawn(move || {
             let _bomb = Bomb;
@@ -143,7 +154,7 @@ impl Hand {
                 process::abort();
             }
         })?;
-        Ok(Self { epoll, wake, outbox, thread: Some(thread), load: 0 })
+        Ok(Self { epoll, wake, outbox, roster, thread: Some(thread), load: 0 })
     }
 
     fn wake(&self) {
@@ -169,7 +180,7 @@ impl Shared {
         let mut table = Arc::new(Table::default());
         let mut generation = 0;
         while !self.ending.load(Ordering::Acquire) {
-            let count = match epoll.wait(&mut events, EpollTimeout::NONE) {
+            let count = match epoll.wait(&mut events, carrier.sleep()) {
                 Err(nix::errno::Errno::EINTR) => 0,
                 outcome => outcome?,
             };
@@ -182,11 +193,14 @@ impl Shared {
                 generation = newest;
                 table = Arc::clone(&lock(&self.table));
                 self.move_on(number, generation);
+                carrier.hurry();
             }
             carrier.send_released(&table);
-            for event in events[..count].iter().filter(|event| event.data() != WAKE) {
-                carrier.serve(table.sources.get(&Token(event.data())), &table, epoll);
+            let ready = || events[..count].iter().map(EpollEvent::data).filter(|token| *token != WAKE);
+            for token in ready().map(Token) {
+                carrier.serve(token, &table, epoll);
             }
+            carrier.come_back(&table, epoll);
             carrier.announce();
         }
         Ok(())
