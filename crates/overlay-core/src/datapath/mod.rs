@@ -21,6 +21,7 @@ mod reasons;
 mod receive;
 mod shaper;
 mod transmit;
+mod turn;
 mod waiting;
 
 pub use allowance::Allowance;

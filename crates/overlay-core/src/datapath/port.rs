@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use super::guard::{Guard, Lease};
 use super::shaper::Shaper;
+use super::turn::Ahead;
 use super::{Allowance, DropReason, FrameBuf, Inner, Load, PortCounters, PortPolicy};
 use crate::offload::{Cut, Offload, OffloadSet, Offloads, VnetHeader};
 use crate::types::{LinkId, MacAddr, Moment, OverlayMtu, VlanId};
@@ -92,6 +93,7 @@ struct Body<D> {
     offloads: Offloads,
     answers: Allowance,
     guard: Guard,
+    ahead: Ahead,
     /// Calls its worker.
     alarm: Waker,
 }
@@ -107,9 +109,9 @@ impl<D: Device> Port<D> {
     /// [`Overlay::drain`]: super::Overlay::drain
     pub fn with_alarm(settings: PortSettings, device: D, alarm: Waker) -> Self {
         let offloads = Offloads::new(device.offloads());
-        let (counters, answers, guard) = Default::default();
+        let (counters, answers, guard, ahead) = Default::default();
         let shaper = settings.policy.maxbw.map(|_| Arc::default());
-        let body = Body { device, counters, offloads, answers, guard, alarm };
+        let body = Body { device, counters, offloads, answers, guard, ahead, alarm };
         Self { settings, body: Arc::new(body), shaper }
     }
 
@@ -148,6 +150,16 @@ impl<D: Device> Port<D> {
     /// Calls its worker.
     pub(super) fn call(&self) {
         self.body.alarm.wake_by_ref();
+    }
+
+    /// What is left of its share of a worker's turn, in octets, after turns in which it has had more.
+    pub fn left_of(&self, share: usize) -> usize {
+        self.body.ahead.left(share)
+    }
+
+    /// Notes what it had in a turn.
+    pub fn note_turn(&self, share: usize, octets: usize) {
+        self.body.ahead.note(share, octets);
     }
 
     /// How many answers to its frames it may still be given.

@@ -102,12 +102,14 @@ impl Carrier {
         Self { shared, batch, released, room, receive: RecvBatch::new(BATCH), pace, due }
     }
 
-    /// Carries what waits at a source, which may just have been removed.
-    pub(super) fn serve(&mut self, token: Token, table: &Table, epoll: &Epoll) {
+    /// Carries what waits at a source, which may just have been removed; `crowded` when others wait, too.
+    pub(super) fn serve(&mut self, token: Token, crowded: bool, table: &Table, epoll: &Epoll) {
         match table.sources.get(&token) {
             Some(Source::Device { overlay, port, mux }) => {
-                if self.read(overlay, port, mux.as_deref()).is_err() {
-                    self.abandon(port, epoll);
+                let extent = Extent::of(port, crowded);
+                match self.read(overlay, port, mux.as_deref(), &extent) {
+                    Ok(octets) => extent.note(port, octets),
+                    Err(_) => self.abandon(port, epoll),
                 }
                 self.pause(token, port, epoll);
                 // Between looking up and sending: what has waited for these answers goes first.
@@ -138,21 +140,22 @@ impl Carrier {
         }
     }
 
-    /// Takes in a batch; an error says that the device is gone.
+    /// Takes in a batch, and says of how many octets it is; an error says that the device is gone.
     fn read(
         &mut self,
         overlay: &Overlay<TapDevice>,
         port: &Port<TapDevice>,
         mux: Option<&Mux>,
-    ) -> io::Result<()> {
+        extent: &Extent,
+    ) -> io::Result<usize> {
         let sender = Sender { overlay, port: Some(port) };
         let outward = Outward { hasher: &self.shared.hasher, now: self.shared.clock.now() };
         let Batch { frames, yard } = &mut self.batch;
         yard.clear();
         let mut octets = 0;
-        for (number, frame) in frames.iter_mut().enumerate() {
+        for (number, frame) in frames[..extent.frames].iter_mut().enumerate() {
             // A VNIC that has used up its rate is not read, but by a frame where the system says that it is gone.
-            let over = octets >= BATCH_OCTETS || yard.len() >= BATCH_DATAGRAMS;
+            let over = octets >= extent.octets || yard.len() >= BATCH_DATAGRAMS;
             if over || (number > 0 && port.is_spent()) {
                 break;
             }
@@ -170,7 +173,7 @@ impl Carrier {
             let Some(departure) = overlay.transmit(port, frame, outward) else { continue };
             yard.take_in(&departure, mux, sender, (number, frame));
         }
-        Ok(())
+        Ok(octets)
     }
 
     /// Reads a VNIC no longer that has used up its rate, until it may send again.
@@ -376,6 +379,32 @@ impl Shipment<'_> {
         match messages.send(self.mux.sockets.sender(slot))? {
             0 => Err(io::ErrorKind::WouldBlock.into()),
             sent => Ok(ends[sent - 1]),
+        }
+    }
+}
+
+/// How much of one device's a worker carries in one turn.
+struct Extent {
+    frames: usize,
+    octets: usize,
+    /// Its share, in octets, where that counts.
+    share: Option<usize>,
+}
+
+impl Extent {
+    /// All of a batch; where others wait, too, what the VNIC's priority gives it.
+    fn of(port: &Port<TapDevice>, crowded: bool) -> Self {
+        if !crowded {
+            return Self { frames: BATCH, octets: BATCH_OCTETS, share: None };
+        }
+        let priority = port.settings().policy.priority;
+        let share = priority.share(BATCH_OCTETS);
+        Self { frames: priority.share(BATCH), octets: port.left_of(share), share: Some(share) }
+    }
+
+    fn note(&self, port: &Port<TapDevice>, octets: usize) {
+        if let Some(share) = self.share {
+            port.note_turn(share, octets);
         }
     }
 }

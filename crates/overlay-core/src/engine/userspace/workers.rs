@@ -197,8 +197,9 @@ impl Shared {
             }
             carrier.send_released(&table);
             let ready = || events[..count].iter().map(EpollEvent::data).filter(|token| *token != WAKE);
+            let crowded = ready().nth(1).is_some();
             for token in ready().map(Token) {
-                carrier.serve(token, &table, epoll);
+                carrier.serve(token, crowded, &table, epoll);
             }
             carrier.come_back(&table, epoll);
             carrier.announce();
