@@ -40,11 +40,12 @@ man: needs-build
 	$(CARGO) run -q -p overlay-manual
 
 # Ratios against the kernel's vxlan behind a bridge and Open vSwitch, in one interleaved run, then what lookups and what
-# thousands of things cost; as root. target/bench.json has every figure, target/bench.svg draws the ratios.
+# thousands of things cost, and how well rates are kept; as root. target/bench.json has every figure, target/bench.svg draws the ratios.
 bench: needs-bench build
 	target/release/overlay-bench --rounds 7
 	target/release/overlay-bench lookups
 	target/release/overlay-bench scale
+	target/release/overlay-bench maxbw
 
 # The same ratios, less exact, in under two minutes; as root.
 bench-quick: needs-bench build

@@ -10,6 +10,7 @@ mod figures;
 mod hits;
 mod lookups;
 mod machine;
+mod maxbw;
 mod measure;
 mod micro;
 mod options;
@@ -30,6 +31,7 @@ fn main() {
         Part::Traffic => traffic(&options),
         Part::Lookups => lookups::run(&options.extent),
         Part::Scale => scale::run(&options.extent),
+        Part::Maxbw => maxbw::run(&options.extent),
         Part::Micro => micro::run(),
         Part::Work { name, times } => micro::work(name, *times),
     }

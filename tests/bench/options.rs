@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) const USAGE: &str = "usage: overlay-bench [lookups | scale | micro] [--rounds N] [--seconds N] [--out PATH]\n\
+pub(crate) const USAGE: &str = "usage: overlay-bench [lookups | scale | maxbw | micro] [--rounds N] [--seconds N] [--out PATH]\n\
      PATH.json and PATH.svg are written; without --out, target/bench.json and target/bench.svg";
 
 /// How much is measured.
@@ -17,6 +17,7 @@ pub(crate) enum Part {
     Traffic,
     Lookups,
     Scale,
+    Maxbw,
     Micro,
     /// One micro-benchmark's work, so many times: what the counter of instructions is started on.
     Work {
@@ -61,6 +62,7 @@ fn part(word: &str, words: &mut impl Iterator<Item = String>) -> Result<Part, St
     match word {
         "lookups" => Ok(Part::Lookups),
         "scale" => Ok(Part::Scale),
+        "maxbw" => Ok(Part::Maxbw),
         "micro" => match (words.next(), words.next()) {
             (None, _) => Ok(Part::Micro),
             (Some(name), times) => {
@@ -98,6 +100,7 @@ mod tests {
         let extent = Extent { rounds: 7, length: Duration::from_secs(2) };
         assert_eq!(options, Options { part: Part::Lookups, extent, out: PathBuf::from("/tmp/x") });
         assert_eq!(read("scale").unwrap().part, Part::Scale);
+        assert_eq!(read("maxbw").unwrap().part, Part::Maxbw);
         assert_eq!(read("micro").unwrap().part, Part::Micro);
         assert_eq!(
             read("micro parse 100").unwrap().part,
