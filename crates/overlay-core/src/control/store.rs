@@ -210,9 +210,11 @@ fn stem_of_first(stem: &str) -> Option<String> {
 }
 
 fn write(path: &Path, record: &impl Serialize) -> io::Result<()> {
+    // In one piece: each token alone would be a system call.
+    let mut octets = serde_json::to_vec_pretty(&Versioned { version: VERSION, record })?;
+    octets.push(b'\n');
     let mut file = File::create(path)?;
-    serde_json::to_writer_pretty(&mut file, &Versioned { version: VERSION, record })?;
-    file.write_all(b"\n")?;
+    file.write_all(&octets)?;
     file.sync_all()
 }
 
