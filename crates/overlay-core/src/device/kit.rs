@@ -1,5 +1,6 @@
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use super::{Namespace, NamespaceError, TapDevice, Zone, ZoneError};
 use crate::netlink::{self, Netlink, NetlinkError};
@@ -84,11 +85,18 @@ fn in_zone(zone: Option<&ZoneName>) -> String {
 ///
 /// Whatever watches the host's devices (udev and its MAC address policy above all) sees a new VNIC for the first
 /// time when it has its name, its address, marked as set by an administrator, and its MTU (docs/adr/0002).
+/// Where there is no udev they are made in place: a move waits for the kernel's readers (rcu_barrier,
+/// net/core/dev.c), which is most of what a thousand VNICs cost.
 #[derive(Debug)]
 pub struct DeviceKit {
     host: Namespace,
     nursery: Namespace,
+    /// Whether nobody sees a device of the host's before it is whole.
+    in_place: bool,
 }
+
+/// Where udev is spoken to, when it runs (systemd: udev_available, src/shared/udev-util.c).
+const UDEV: &str = "/run/udev/control";
 
 impl DeviceKit {
     /// For the network namespace this thread is in.
@@ -96,7 +104,8 @@ impl DeviceKit {
     /// # Errors
     /// A namespace cannot be made or found.
     pub fn new() -> Result<Self, NamespaceError> {
-        Ok(Self { host: Namespace::current()?, nursery: Namespace::fresh()? })
+        let in_place = !Path::new(UDEV).exists();
+        Ok(Self { host: Namespace::current()?, nursery: Namespace::fresh()?, in_place })
     }
 
     /// Whether a zone, or the host, has a device of that name.
@@ -107,7 +116,7 @@ impl DeviceKit {
         self.place(zone)?.has(name)
     }
 
-    /// Makes a device, which stays when this process ends; one that is still in the nursery then ends with it.
+    /// Makes a device, which stays when this process ends once it is whole; before, it ends with the process.
     ///
     /// # Errors
     /// The zone is not there, the name is taken, or the system refuses; nothing is left then.
@@ -116,13 +125,12 @@ impl DeviceKit {
         if place.has(&spec.name)? {
             return Err(place.taken(spec));
         }
-        let tap = self.nursery.within(|| spec.attach(spec.name.as_str(), None))??;
-        let raised = self.nursery.within(|| place.raise(spec)).map_err(TapError::from);
-        if let Err(error) = raised.flatten() {
-            // It ends with its last descriptor.
-            let _ = tap.give_up();
-            return Err(error);
-        }
+        // Where nobody looks too early a device is made on the host at once; in a zone it would hold that (docs/adr/0015).
+        let in_place = self.in_place && place.zone.is_none();
+        let cradle = if in_place { &self.host } else { &self.nursery };
+        let tap = cradle.within(|| spec.attach(spec.name.as_str(), None))??;
+        cradle.within(|| place.raise(spec, in_place))??;
+        tap.keep().map_err(|error| spec.failed("keep", error))?;
         Ok(Housed { tap, zone: place.zone })
     }
 
@@ -281,15 +289,16 @@ impl Place {
         if device.mtu > most {
             within(&|netlink| netlink.set_mtu(device.index, most))?;
         }
+        tap.keep().map_err(|error| spec.failed("keep", error))?;
         Ok(tap)
     }
 
-    /// Gives the device in the nursery all it is to have, and moves it here.
-    fn raise(&self, spec: &TapSpec) -> Result<(), TapError> {
+    /// Gives a new device all it is to have, and moves it here where it is not `in_place`.
+    fn raise(&self, spec: &TapSpec, in_place: bool) -> Result<(), TapError> {
         let mut netlink = Netlink::open()?;
         let index = netlink.device(spec.name.as_str())?.map_or(0, |device| device.index);
         netlink.furnish(index, spec.mac, u32::from(spec.mtu.octets()), &spec.alias())?;
-        self.fetch(&mut netlink, index, spec)
+        if in_place { Ok(()) } else { self.fetch(&mut netlink, index, spec) }
     }
 
     /// Moves a device here from wherever it is.

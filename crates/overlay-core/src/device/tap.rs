@@ -13,7 +13,7 @@ use crate::sys;
 
 const TUN: &str = "/dev/net/tun";
 
-/// A TAP device that this process reads and writes. It stays when this is dropped.
+/// A TAP device that this process reads and writes. It stays when this is dropped, once it is whole.
 #[derive(Debug)]
 pub struct TapDevice {
     file: File,
@@ -33,7 +33,6 @@ impl TapDevice {
         sys::attach_tap(file.as_fd(), name).map_err(on("attach to"))?;
         sys::set_vnet_header(file.as_fd(), VNET_HEADER).map_err(on("set the virtio header of"))?;
         let offloads = leave_to_us(&file).map_err(on("set the offloads of"))?;
-        sys::set_persist(file.as_fd(), true).map_err(on("keep"))?;
         Ok(Self { file, pins: zone, gone: AtomicBool::new(false), offloads })
     }
 
@@ -90,6 +89,14 @@ impl TapDevice {
     /// The system's: EBADFD when the device has been removed.
     pub fn place(&self) -> io::Result<Namespace> {
         sys::tap_namespace(self.file.as_fd()).map(Namespace::from)
+    }
+
+    /// Has the device stay when this is dropped. Before, one that was made by this ends with it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn keep(&self) -> io::Result<()> {
+        sys::set_persist(self.file.as_fd(), true)
     }
 
     /// Lets the device end once this is dropped.

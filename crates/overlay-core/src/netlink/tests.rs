@@ -120,7 +120,7 @@ fn a_device_goes_up_and_down() {
 #[test]
 fn a_device_is_renamed_while_it_is_up() {
     let (namespace, mut netlink, device) = tap();
-    namespace.ip("link add bar0 type dummy");
+    namespace.ip("tuntap add dev bar0 mode tap");
     netlink.set_up(device.index, true).unwrap();
     netlink.rename(device.index, "foo1").unwrap();
     assert_eq!(netlink.device_at(device.index).unwrap().unwrap().name, "foo1");
