@@ -41,10 +41,21 @@ impl<E: Engine> Driver<E> {
                 driver.note_broken(bad);
             }
         }
-        driver.deleted.retain(|id| !driver.overlays.contains_key(id) && !driver.dormant.has(*id));
+        driver.take_back_deletions();
         driver.settle_overlays();
         driver.mend();
         driver
+    }
+
+    /// Forgets deletions that a crash has cut short before the overlay's record was gone.
+    fn take_back_deletions(&mut self) {
+        let noted = self.deleted.len();
+        self.deleted.retain(|id| !self.overlays.contains_key(id) && !self.dormant.has(*id));
+        if self.deleted.len() < noted
+            && let Err(error) = self.records.save_deleted(&self.deleted)
+        {
+            tracing::warn!("{}", error.message);
+        }
     }
 
     fn restore_overlay(&mut self, record: OverlayRecord) {

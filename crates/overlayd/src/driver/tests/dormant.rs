@@ -157,3 +157,14 @@ fn a_putting_away_that_a_crash_cut_short_is_finished_and_a_boot_brings_all_back(
     assert_eq!(stored(&mut bench)[1], ("foo0".to_owned(), true));
     assert_eq!(values(&mut bench, "foo0", "priority"), ["high", ""]);
 }
+
+#[test]
+fn a_deletion_that_a_crash_cut_short_before_the_record_was_gone_is_forgotten() {
+    let mut bench = Bench::new();
+    let link = bench.overlay("demo0", 23);
+    let path = bench.paths.records(Daemon::Overlayd, false).join("-deleted.json");
+    fs::write(&path, format!("{{\"version\": 1, \"class\": \"deleted\", \"links\": [{link}]}}")).unwrap();
+    bench.restarted();
+    assert_eq!(bench.links().len(), 1);
+    assert_eq!(bench.files(), ["demo0.json"]);
+}
