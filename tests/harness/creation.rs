@@ -111,6 +111,18 @@ impl Host {
         stream
     }
 
+    /// Takes every step of a creation.
+    ///
+    /// # Panics
+    /// One is refused.
+    #[track_caller]
+    pub fn create(&self, creation: &Creation) {
+        for step in Step::ALL {
+            let request = creation.request(self, step).expect("what it builds on is there");
+            self.ask(step.daemon(), request);
+        }
+    }
+
     fn note(&self, request: &Request) {
         if matches!(request, Request::DeleteOverlay { .. } | Request::DeleteVnic { .. }) {
             self.forget();
