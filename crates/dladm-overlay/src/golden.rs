@@ -64,6 +64,14 @@ fn host(name: &str) -> Twin {
             host.overlays[0].warnings = vec!["mtu 1500 is too large for the underlay".to_owned()];
             host
         }
+        // The overlay's mtu is derived from the underlay.
+        "derived-mtu" => {
+            let mut host = plain;
+            let mtu = host.overlays[0].properties.iter_mut().find(|one| one.spec.name == "mtu").unwrap();
+            mtu.value = Some("1450".to_owned());
+            mtu.given = Some("auto".to_owned());
+            host
+        }
         // Its message is one that could be taken for something else.
         "odd-message" => {
             let mut host = plain;

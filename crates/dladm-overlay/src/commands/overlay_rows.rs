@@ -30,6 +30,9 @@ pub(super) const PROPERTIES: [Column; 7] = [
     Column::new("POSSIBLE", 20),
 ];
 
+/// Where the value stands in it.
+const VALUE: usize = 4;
+
 /// Columns of [`status`].
 pub(super) const STATUS: [Column; 3] =
     [Column::new("LINK", 20), Column::new("STATUS", 8), Column::new("DETAILS", 52)];
@@ -52,7 +55,7 @@ pub(super) const STATISTICS: [Column; 3] =
 pub(super) fn properties(overlay: &OverlayInfo, instance: Option<&InstanceInfo>) -> Vec<Vec<Cell>> {
     let mut of_driver: Vec<_> = overlay.properties.iter().filter(|one| one.spec.name != SEARCH).collect();
     of_driver.sort_by_key(|one| rank(&one.spec));
-    let of_driver = of_driver.into_iter().map(|one| property(&overlay.name, &one.spec, one.value.as_deref()));
+    let of_driver = of_driver.into_iter().map(|one| valued(&overlay.name, one));
     let of_varpd = instance.into_iter().flat_map(|instance| searched(&overlay.name, instance));
     of_driver.chain(of_varpd).collect()
 }
@@ -77,8 +80,7 @@ pub(super) fn stored(
     let (search, generic): (Vec<_>, Vec<_>) = OVERLAY_PROPERTIES.iter().partition(|spec| spec.name == SEARCH);
     let declared = generic.into_iter().chain(encap).chain(search).map(row);
     let of_varpd = instance.map_or(&[][..], |instance| &instance.properties);
-    let found = |one: &PropertyValue| property(&link.name, &one.spec, one.value.as_deref());
-    declared.chain(of_varpd.iter().map(found)).collect()
+    declared.chain(of_varpd.iter().map(|one| valued(&link.name, one))).collect()
 }
 
 /// Where a generic property stands; every plugin's stand after them.
@@ -90,8 +92,16 @@ fn rank(spec: &PropertySpec) -> usize {
 fn searched(overlay: &LinkName, instance: &InstanceInfo) -> Vec<Vec<Cell>> {
     let spec = OVERLAY_PROPERTIES.iter().find(|spec| spec.name == SEARCH);
     let name = spec.map(|spec| property(overlay, spec, Some(&instance.plugin)));
-    let row = |one: &PropertyValue| property(overlay, &one.spec, one.value.as_deref());
-    name.into_iter().chain(instance.properties.iter().map(row)).collect()
+    name.into_iter().chain(instance.properties.iter().map(|one| valued(overlay, one))).collect()
+}
+
+/// A row of a property; people are told what its value has come of.
+fn valued(overlay: &LinkName, one: &PropertyValue) -> Vec<Cell> {
+    let mut row = property(overlay, &one.spec, one.value.as_deref());
+    if let (Some(value), Some(given)) = (&one.value, &one.given) {
+        row[VALUE] = typed(&one.spec, Some(value)).shown(format!("{value} ({given})"));
+    }
+    row
 }
 
 fn property(overlay: &LinkName, spec: &PropertySpec, value: Option<&str>) -> Vec<Cell> {
