@@ -7,8 +7,8 @@ use overlay_core::property::{PropertyError, PropertySpec, VNIC_LINK_PROPERTIES};
 use overlay_core::protocol::{ErrorCode, Request};
 use overlay_core::types::LinkName;
 
-use super::Outcome;
 use super::overlay_plan::unknown;
+use super::{Outcome, stored};
 use crate::error::{Error, Failure};
 use crate::session::Session;
 
@@ -16,7 +16,8 @@ use crate::session::Session;
 pub(super) fn link(what: &str, name: &str, session: &mut Session<'_>) -> Result<LinkName, Failure> {
     let name = self::name(what, name)?;
     let links = session.daemons.links().map_err(|error| Failure::of_daemon(what, &error))?;
-    if links.iter().any(|link| link.name == name) { Ok(name) } else { Err(missing(what)) }
+    let found = links.iter().any(|link| link.name == name);
+    if found { Ok(name) } else { Err(stored::missing(what, name.as_str(), "link", session)) }
 }
 
 /// A name that a link can have.
@@ -29,11 +30,6 @@ pub(super) fn spec(name: &str) -> Result<&'static PropertySpec, PropertyError> {
     // An overlay has none that a VNIC does not have.
     let found = VNIC_LINK_PROPERTIES.iter().find(|spec| spec.name == name);
     found.ok_or_else(|| unknown(name, VNIC_LINK_PROPERTIES.iter()))
-}
-
-/// There is no link of the name given.
-pub(super) fn missing(what: impl Display) -> Failure {
-    Failure::new(what, "there is no such link").or_hint("what there is: dladm show-link")
 }
 
 /// The names in the lists of `-p`.

@@ -68,7 +68,7 @@ pub(crate) fn run(
         Command::DeleteOverlay(arguments) => delete_overlay::run(&arguments, session)?,
         Command::ModifyOverlay(arguments) => modify_overlay::run(&arguments, session)?,
         Command::ShowOverlay(arguments) => return show_overlay::run(&arguments, session),
-        Command::UpOverlay(arguments) => up_overlay::run(&arguments, session)?,
+        Command::UpOverlay(arguments) => return up_overlay::run(&arguments, session),
         Command::ShowSearch(arguments) => show_search::run(&arguments, session)?,
         Command::CreateVnic(arguments) => create_vnic::run(&arguments, session)?,
         Command::DeleteVnic(arguments) => delete_vnic::run(&arguments, session)?,

@@ -2,7 +2,7 @@ use overlay_core::property::Kind;
 use overlay_core::protocol::LinkPropertyInfo;
 
 use super::overlay_rows::{possible, typed};
-use super::{Outcome, link_properties};
+use super::{Outcome, link_properties, stored};
 use crate::cli::ShowLinkprop;
 use crate::error::{Error, Failure};
 use crate::session::Session;
@@ -34,13 +34,23 @@ pub(super) fn run(arguments: &ShowLinkprop, session: &mut Session<'_>) -> Result
 fn find(arguments: &ShowLinkprop, session: &mut Session<'_>) -> Result<Vec<LinkPropertyInfo>, Failure> {
     let failed = |error| Failure::of_daemon("cannot show link properties", &error);
     let mut properties = session.daemons.link_properties().map_err(failed)?;
+    if !arguments.persistent {
+        properties = of_links_there(properties);
+    }
     if let Some(name) = &arguments.link {
         properties.retain(|info| info.link.as_str() == name);
         if properties.is_empty() {
-            return Err(link_properties::missing(format!("cannot show properties of {name}")));
+            let what = format!("cannot show properties of {name}");
+            return Err(stored::missing(what, name, "link", session));
         }
     }
     Ok(properties)
+}
+
+/// Leaves out links that are only stored: nothing of them has a value, which a link that is there has.
+fn of_links_there(properties: Vec<LinkPropertyInfo>) -> Vec<LinkPropertyInfo> {
+    let links = properties.chunk_by(|one, next| one.link == next.link);
+    links.filter(|link| link.iter().any(|info| info.value.is_some())).flatten().cloned().collect()
 }
 
 /// A name that no link shown has a property of is told; one that only some have is shown of these.
@@ -115,6 +125,8 @@ LINK         PROPERTY        PERM VALUE          DEFAULT        POSSIBLE
 blue0        mtu             rw   --             --             576-8900
 web0         maxbw           rw     100          --             --
 web0         mtu             rw   --             --             576-8900
+web4         maxbw           rw     100          --             --
+web4         mtu             rw   --             --             576-8900
 ";
 
     #[test]

@@ -2,12 +2,14 @@ use overlay_core::control::ClientError;
 use overlay_core::protocol::{ErrorCode, Request};
 use overlay_core::types::LinkName;
 
+use super::Outcome;
 use crate::cli::UpOverlay;
 use crate::error::{Error, Failure};
 use crate::session::Session;
 
-/// Brings up stored overlays that are not there, and the VNICs stored on them.
-pub(super) fn run(arguments: &UpOverlay, session: &mut Session<'_>) -> Result<(), Error> {
+/// Brings up stored overlays that are not there, and the VNICs stored on them. What cannot be brought up is told, and keeps
+/// nothing else from being.
+pub(super) fn run(arguments: &UpOverlay, session: &mut Session<'_>) -> Result<Outcome, Error> {
     let what = match &arguments.overlay {
         Some(name) => format!("cannot bring up overlay {name}"),
         None => "cannot bring up every overlay".to_owned(),
@@ -15,9 +17,9 @@ pub(super) fn run(arguments: &UpOverlay, session: &mut Session<'_>) -> Result<()
     let name = arguments.overlay.as_deref().map(str::parse::<LinkName>).transpose();
     let name = name.map_err(|error| Failure::new(&what, error))?;
     let outcome = session.daemons.change_warned(Request::UpOverlays { name });
-    let warnings = outcome.map_err(|error| refused(&what, &error))?;
-    warnings.iter().for_each(|warning| session.warn(warning));
-    Ok(())
+    let problems = outcome.map_err(|error| refused(&what, &error))?;
+    problems.iter().for_each(|problem| session.warn(problem));
+    Ok(if problems.is_empty() { Outcome::Whole } else { Outcome::Partial })
 }
 
 fn refused(what: &str, error: &ClientError) -> Failure {
@@ -49,10 +51,11 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_wrong_is_told_and_is_no_failure() {
-        let mut twin = Twin { warnings: vec!["blue0: mtu 1500 is too large".to_owned()], ..Twin::default() };
+    fn what_could_not_be_brought_up_is_told_and_makes_the_status() {
+        let problem = "VNIC web4 cannot be brought up: there is a device of that name";
+        let mut twin = Twin { warnings: vec![problem.to_owned()], ..Twin::default() };
         let ran = twin.run("up-overlay");
-        assert_eq!((ran.status, &*ran.err), (0, "dladm: warning: blue0: mtu 1500 is too large\n"));
+        assert_eq!((ran.status, ran.err), (1, format!("dladm: warning: {problem}\n")));
     }
 
     #[test]

@@ -39,15 +39,16 @@ const LINK_PROPERTY_VALUES: [(&str, &str, Option<&str>); 6] = [
     ("allowed-ips", "192.0.2.30/32,2001:db8::/64", Some("192.0.2.30/32,2001:db8::/64")),
 ];
 
-/// The link properties of the overlay and the VNIC.
+/// The link properties of the overlay, the VNIC, and the one that is not there.
 pub(super) fn link_properties() -> Vec<LinkPropertyInfo> {
-    let tables = [("blue0", OVERLAY_LINK_PROPERTIES), ("web0", VNIC_LINK_PROPERTIES)];
+    let tables =
+        [("blue0", OVERLAY_LINK_PROPERTIES), ("web0", VNIC_LINK_PROPERTIES), ("web4", VNIC_LINK_PROPERTIES)];
     let rows = tables.iter().flat_map(|(link, table)| table.iter().map(|spec| (*link, spec.clone())));
     let info = |(link, spec): (&str, PropertySpec)| {
         let row = LINK_PROPERTY_VALUES.iter().find(|(name, ..)| *name == spec.name);
         LinkPropertyInfo {
             link: link.parse().unwrap(),
-            value: row.map(|(_, value, _)| (*value).to_owned()),
+            value: row.filter(|_| link != "web4").map(|(_, value, _)| (*value).to_owned()),
             stored: row.and_then(|(.., stored)| *stored).map(str::to_owned),
             spec,
         }
