@@ -23,6 +23,8 @@ pub(super) enum Kind {
     LinkProperties,
     /// Names of link properties.
     LinkPropertyNames,
+    /// An overlay that is stored and not there.
+    StoredOverlay,
     /// Fields of a table.
     Fields,
     /// `auto` or `random`, or an address.
@@ -35,6 +37,7 @@ pub(super) enum Kind {
 pub(super) fn kind(command: &str, argument: &Arg) -> Kind {
     match (argument.get_id().as_str(), command) {
         ("overlay", "create-overlay") | ("vnic", "create-vnic") => Kind::Free,
+        ("overlay", "up-overlay") => Kind::StoredOverlay,
         ("overlay" | "overlays", _) | ("link", "create-vnic" | "show-vnic") => {
             Kind::Link(Some(LinkClass::Overlay))
         }
@@ -99,6 +102,7 @@ fn with_value(argument: Arg, line: &Arc<Line>, host: &Host) -> Arg {
 
 fn candidates(kind: Kind, current: &str, line: &Line, host: &Host) -> Vec<values::Candidate> {
     match kind {
+        Kind::StoredOverlay => values::matching(current, host.stored_overlays()),
         Kind::Link(class) => values::matching(current, host.links(class)),
         Kind::Encap => values::matching(current, host.encaps()),
         Kind::Search => values::matching(current, host.searches()),

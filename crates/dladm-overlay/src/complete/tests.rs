@@ -1,6 +1,7 @@
 use super::arguments::{Kind, kind};
 use super::*;
-use crate::commands::twin::Twin;
+use crate::commands::twin::{Twin, stored_overlay, stored_vnic};
+use overlay_core::protocol::StoredLink;
 
 /// The first words of the candidates after a line, which is one on a host with overlay blue0 and VNIC web0.
 fn after(line: &str) -> Vec<String> {
@@ -35,6 +36,14 @@ fn links_of_the_right_class_are_offered() {
     assert_eq!(after("dladm delete-vnic w"), ["web0"]);
     assert_eq!(after("dladm show-vnic "), ["web0"]);
     assert_eq!(after("dladm modify-overlay -f b"), ["blue0"]);
+}
+
+#[test]
+fn what_can_be_brought_up_is_what_is_stored_and_not_there() {
+    assert!(!after("dladm up-overlay ").contains(&"blue0".to_owned()), "it is there");
+    let away = StoredLink { name: "red0".parse().unwrap(), active: false, ..stored_overlay() };
+    let twin = Twin { stored: vec![stored_overlay(), away, stored_vnic()], ..Twin::default() };
+    assert_eq!(after_on(twin, "dladm up-overlay r"), ["red0"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use overlay_core::control::ClientError;
 use overlay_core::property::{
     OVERLAY_LINK_PROPERTIES, OVERLAY_PROPERTIES, Permission, PropertySpec, VNIC_LINK_PROPERTIES,
 };
-use overlay_core::protocol::{LinkClass, PluginInfo};
+use overlay_core::protocol::{LinkClass, PluginInfo, StoredLink, StoredWhat};
 
 use super::arguments::Line;
 use crate::commands::columns;
@@ -45,6 +45,13 @@ impl Host {
                 candidate(link.name.as_str(), &help)
             })
             .collect()
+    }
+
+    /// Overlays that are stored and not there.
+    pub(super) fn stored_overlays(&self) -> Vec<Candidate> {
+        let stored = self.ask(|daemons| daemons.stored_links());
+        let overlay = |link: &&StoredLink| !link.active && matches!(link.what, StoredWhat::Overlay { .. });
+        stored.iter().filter(overlay).map(|link| candidate(link.name.as_str(), "stored overlay")).collect()
     }
 
     /// Encapsulation plugins.
