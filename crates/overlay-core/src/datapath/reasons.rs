@@ -8,7 +8,9 @@ impl DropReason {
             Self::NotActive => "the overlay's creation was not finished",
             Self::NoTarget => "varpd has not said yet where anything goes",
             Self::Runt => "it is too short to have an Ethernet header",
-            Self::TooBig => "it is longer than the MTU of the overlay, or of the VNIC that it is for",
+            Self::TooBig => {
+                "it is longer than the largest MTU that the overlay, or the VNIC that it is for, has had since overlayd was started"
+            }
             Self::LookupAbsent => "the search plugin says that nobody has its destination",
             Self::LookupUnknown => "the search plugin could not say",
             Self::LookupTimeout => "varpd did not answer within `target/timeout`",
@@ -16,7 +18,7 @@ impl DropReason {
             Self::TargetDrop => "an administrator has set its destination to be dropped",
             Self::Proxied => "no loss: varpd has answered it in the place of whoever it was for",
             Self::UnknownVtep => "its sender is no tunnel end that the search plugin knows",
-            Self::UnknownMac => "it came for an address that no VNIC here has",
+            Self::UnknownMac => "it came for an address that no VNIC here has, and none gets everything",
             Self::ToItself => "it is for the VNIC that sent it",
             Self::NoReceiver => "it is for all, and nobody is there; or it is for this host alone",
             Self::NoRoute => "the underlay has no way to the tunnel end, or it is of the other IP version",
@@ -34,9 +36,7 @@ impl DropReason {
             Self::BadEcn => {
                 "its datagram met congestion on the underlay, and the packet inside cannot say so (RFC 6040)"
             }
-            Self::OverMaxbw => {
-                "it is more than the `maxbw` of the VNIC that it is for lets through, and its queue is full; or that is 0, either way. What a VNIC sends beyond its `maxbw` is not read, and dropped by its device (`ip -s link`)"
-            }
+            Self::OverMaxbw => "it is more than its VNIC's `maxbw` lets through and its queue holds",
             Self::SpoofedMac => "its source is no MAC address of the VNIC that sent it",
             Self::Restricted => "it is none of IPv4, IPv6 and ARP, or in a VLAN of the guest's own",
             Self::SpoofedIp => "its source is no IP address of the VNIC that sent it",
@@ -67,7 +67,7 @@ impl DropReason {
             Self::DeviceFull => "`free`",
             Self::DeviceRefused => "the program that sent it",
             Self::BadEcn => "the underlay's load",
-            Self::OverMaxbw => "`dladm show-linkprop -p maxbw`",
+            Self::OverMaxbw => "what a VNIC sends too much, its device drops (`ip -s link`)",
             Self::SpoofedMac
             | Self::Restricted
             | Self::SpoofedIp
