@@ -1,4 +1,4 @@
-use overlay_core::property::Kind;
+use overlay_core::property::{Kind, OVERLAY_LINK_PROPERTIES, VNIC_LINK_PROPERTIES};
 use overlay_core::protocol::LinkPropertyInfo;
 
 use super::overlay_rows::{possible, typed};
@@ -23,7 +23,8 @@ pub(super) fn run(arguments: &ShowLinkprop, session: &mut Session<'_>) -> Result
     let mut printer = session.printer("show-linkprop", &COLUMNS, fields, arguments.style())?;
     let properties = find(arguments, session)?;
     let asked = link_properties::names(&arguments.properties);
-    let outcome = warn_of_unknown(&asked, &properties, session);
+    let known = if arguments.link.is_some() { of_links(&properties) } else { of_any_link() };
+    let outcome = warn_of_unknown(&asked, &known, session);
     let rows: Vec<_> = picked(&properties, &asked).map(|info| row(info, arguments.persistent)).collect();
     let text = printer.render(&rows);
     session.show(&text)?;
@@ -53,14 +54,19 @@ fn of_links_there(properties: Vec<LinkPropertyInfo>) -> Vec<LinkPropertyInfo> {
     links.filter(|link| link.iter().any(|info| info.value.is_some())).flatten().cloned().collect()
 }
 
-/// A name that no link shown has a property of is told; one that only some have is shown of these.
-fn warn_of_unknown(asked: &[String], properties: &[LinkPropertyInfo], session: &mut Session<'_>) -> Outcome {
-    let mut known: Vec<&str> = Vec::new();
-    for info in properties {
-        if !known.contains(&&*info.spec.name) {
-            known.push(&info.spec.name);
-        }
-    }
+/// What there is of these links.
+fn of_links(properties: &[LinkPropertyInfo]) -> Vec<&str> {
+    properties.iter().map(|info| &*info.spec.name).collect()
+}
+
+/// What a link can have, whether there is one now or not.
+fn of_any_link() -> Vec<&'static str> {
+    let of_overlays = OVERLAY_LINK_PROPERTIES.iter().filter(|row| !VNIC_LINK_PROPERTIES.contains(row));
+    VNIC_LINK_PROPERTIES.iter().chain(of_overlays).map(|row| &*row.name).collect()
+}
+
+/// A name that no link can have a property of is told; one that only some have is shown of these.
+fn warn_of_unknown(asked: &[String], known: &[&str], session: &mut Session<'_>) -> Outcome {
     let unknown: Vec<_> = asked.iter().filter(|name| !known.contains(&name.as_str())).collect();
     for name in &unknown {
         session.warn(format!("unknown property '{name}' (known ones: {})", known.join(", ")));
