@@ -21,7 +21,7 @@ pub(crate) fn run(extent: &Extent) {
 
 fn show(work: &str, set: (&str, f64), window: Duration, octets: impl Fn() -> f64) {
     pass(window / 2);
-    let measured = rate(window, octets);
+    let measured = rate(window, 3, octets);
     let off = (measured / set.1 - 1.0) * 100.0;
     println!("{work:<46} {:>6} {:>8.2} Mbit/s {off:>+6.2} %", set.0, measured / 1e6);
 }

@@ -19,9 +19,6 @@ const ETHERNET: u64 = 14;
 const FRAME: f64 = 1414.0;
 const SEGMENT: f64 = 1348.0;
 
-/// Windows of which a rate is the median.
-const WINDOWS: usize = 3;
-
 /// Datagrams from one namespace to another as fast as their sender can, for nobody who reads them.
 #[derive(Debug)]
 pub struct Flood {
@@ -108,8 +105,8 @@ pub fn pass(length: Duration) {
     wait_until(length + LONG, "time passes", over);
 }
 
-/// The rate at which octets arrive, in bits per second: the median of some windows.
-pub fn rate(window: Duration, octets: impl Fn() -> f64) -> f64 {
+/// The rate at which octets arrive, in bits per second: the median of `count` windows.
+pub fn rate(window: Duration, count: usize, octets: impl Fn() -> f64) -> f64 {
     let look = || {
         let before = Instant::now();
         let count = octets();
@@ -117,7 +114,7 @@ pub fn rate(window: Duration, octets: impl Fn() -> f64) -> f64 {
         (before + before.elapsed() / 2, count)
     };
     let mut last = look();
-    let mut rates: Vec<f64> = (0..WINDOWS)
+    let mut rates: Vec<f64> = (0..count)
         .map(|_| {
             pass(window);
             let now = look();
@@ -127,7 +124,7 @@ pub fn rate(window: Duration, octets: impl Fn() -> f64) -> f64 {
         })
         .collect();
     rates.sort_by(f64::total_cmp);
-    rates[WINDOWS / 2]
+    rates[count / 2]
 }
 
 impl Host {
