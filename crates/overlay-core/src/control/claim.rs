@@ -43,6 +43,9 @@ pub enum ClaimError {
         /// What is wrong with it.
         problem: String,
     },
+    /// What ends with a boot and what stays would be one.
+    #[error("the run and the state directory are both {}: give each one of its own", .0.display())]
+    Same(PathBuf),
     /// A file or directory could not be made.
     #[error("cannot make {}: {error}", path.display())]
     Io {
@@ -61,6 +64,9 @@ impl Claim {
     /// # Errors
     /// Another daemon of the kind is alive there, what was passed is not its socket, or a file cannot be made.
     pub fn take(paths: &Paths, daemon: Daemon) -> Result<(Self, UnixListener), ClaimError> {
+        if paths.run == paths.state {
+            return Err(ClaimError::Same(paths.run.clone()));
+        }
         let path = paths.socket(daemon);
         let passed =
             passed_listener(&path).map_err(|problem| ClaimError::Passed { path: path.clone(), problem })?;
@@ -172,6 +178,14 @@ mod tests {
         drop(claim);
         assert!(!paths.socket(Daemon::Varpd).exists());
         assert!(Claim::take(&paths, Daemon::Varpd).is_ok());
+    }
+
+    #[test]
+    fn the_run_and_the_state_directory_are_two() {
+        let scratch = Scratch::new();
+        let paths = Paths { run: scratch.path.clone(), state: scratch.path.clone() };
+        let error = Claim::take(&paths, Daemon::Overlayd).unwrap_err().to_string();
+        assert!(error.contains("are both") && error.contains(&*scratch.path.to_string_lossy()), "{error}");
     }
 
     #[test]

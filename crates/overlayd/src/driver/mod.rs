@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::time::Instant;
 
 use overlay_core::encap::Encap;
 use overlay_core::engine::Engine;
@@ -49,6 +50,8 @@ pub(crate) struct Driver<E> {
     deleted: Vec<LinkId>,
     /// The connection of the one varpd.
     varpd: Option<ConnectionId>,
+    /// When that came.
+    attached: Option<Instant>,
     /// Overlays of which varpd has not been asked everything that waits.
     unasked: BTreeSet<LinkId>,
     /// Whether something waits to be mended; kept, because it is asked for all the time and takes a look at every link.

@@ -229,8 +229,10 @@ impl<E: Engine> Driver<E> {
         }
         self.engine.set_overlay(id, &overlay.spec());
         tracing::info!("overlay {name} is active");
+        // It may be made before its underlay is; a wrong address is mostly a mistake.
+        let unheard = self.engine.check_underlay(id).err().map(|error| error.to_string());
         let misfit = |overlay: &Overlay| overlay.misfit(self.engine.underlay_mtu(overlay.listen)?);
-        Ok(self.overlays.get(&id).and_then(misfit).into_iter().collect())
+        Ok(unheard.into_iter().chain(self.overlays.get(&id).and_then(misfit)).collect())
     }
 
     /// Forgets a link whose record makes no sense; none when there is no such one.

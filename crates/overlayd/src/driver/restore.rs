@@ -27,6 +27,7 @@ impl<E: Engine> Driver<E> {
             broken,
             deleted,
             varpd: None,
+            attached: None,
             unasked: BTreeSet::new(),
             ailing: false,
             zoned: false,

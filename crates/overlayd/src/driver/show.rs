@@ -143,11 +143,15 @@ impl<E: Engine> Driver<E> {
     fn lookup_problem(&self, overlay: &Overlay) -> Option<String> {
         let none = "varpd has no instance for it: see varpd's log, or delete it and create it again";
         let problem = match &overlay.association {
-            None if self.varpd.is_none() => "varpd has not said yet where its destinations are",
+            None if self.varpd.is_none() || self.is_settling() => {
+                "varpd has not said yet where its destinations are"
+            }
             // varpd has said itself what is wrong.
             _ if self.varpd.is_some() && overlay.degraded.is_some() => return None,
             None => none,
             Some(_) if self.varpd.is_none() => "varpd is gone; destinations known now go on working",
+            // One that has just come claims its overlays one after the other; what was said before serves meanwhile.
+            Some(_) if self.is_settling() => return None,
             Some(_) if overlay.stage == Stage::Waiting || overlay.claimed != self.varpd => none,
             Some(_) => return None,
         };

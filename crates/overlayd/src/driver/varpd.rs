@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use overlay_core::engine::Engine;
 use overlay_core::lookup::{About, Answer, TargetMode, Verdict};
@@ -11,18 +12,26 @@ use crate::lifecycle::Step;
 /// Octets of a degradation's message (illumos: 256 with the terminator).
 const MESSAGE_MAX: usize = 255;
 
+/// How long varpd may take to claim its overlays once it has come.
+const SETTLING: Duration = Duration::from_secs(5);
+
 impl<E: Engine> Driver<E> {
     pub(super) fn attach(&mut self, caller: ConnectionId) -> Result<Response, ControlError> {
         if self.varpd.is_some_and(|varpd| varpd != caller) {
             return Err(ControlError::new(ErrorCode::Exists, "another varpd is attached to this overlayd"));
         }
-        self.varpd = Some(caller);
+        (self.varpd, self.attached) = (Some(caller), Some(Instant::now()));
         tracing::info!("varpd is attached");
         Ok(Response::Attached {
             // What is stored and not there keeps its instance.
             overlays: self.overlays.keys().chain(self.dormant.overlays.keys()).copied().collect(),
             deleted: self.deleted.clone(),
         })
+    }
+
+    /// Whether varpd has come so lately that it may still claim overlays.
+    pub(super) fn is_settling(&self) -> bool {
+        self.attached.is_some_and(|attached| attached.elapsed() < SETTLING)
     }
 
     pub(super) fn associate(

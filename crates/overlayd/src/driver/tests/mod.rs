@@ -14,6 +14,7 @@ use std::fs;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use overlay_core::control::{Daemon, Paths};
 use overlay_core::device::{TapError, ZoneError};
@@ -527,6 +528,8 @@ fn one_varpd_is_attached_at_a_time_and_its_loss_is_shown() {
     bench.driver.closed(VARPD);
     assert!(bench.degraded().contains("varpd is gone") && bench.targets() == 1);
     bench.call(Request::Attach).unwrap();
+    assert_eq!(bench.info().status, Status::Online, "one that has just come is about to claim it");
+    bench.driver.attached = Instant::now().checked_sub(Duration::from_secs(6));
     assert!(bench.degraded().contains("varpd has no instance for it"));
     bench.call(associate(link)).unwrap();
     assert_eq!(bench.info().status, Status::Online);
