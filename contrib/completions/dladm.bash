@@ -10,6 +10,8 @@ _dladm() {
     COMPREPLY=()
     for candidate in "${candidates[@]}"; do
         value=${candidate%%$'\t'*}
+        # What bash would take for more than itself must not come to the command line.
+        [[ $value == *[^[:alnum:]_.,:=/+@%-]* ]] && continue
         COMPREPLY+=("${value#"$before"}")
     done
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=/] ]]; then

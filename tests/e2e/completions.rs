@@ -1,6 +1,7 @@
 //! The completion scripts in the shells that they are for, on a host with an overlay and two VNICs.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
 
 use overlay_tests::{Daemon, Host, SHORT};
@@ -52,10 +53,16 @@ fn bash(line: &str) -> String {
     )
 }
 
-/// What prints the matches in the zsh that completes, between two marks, when tab is pressed.
+/// How the zsh that completes begins.
 const ZSH_INSIDE: &str = "
 PROMPT=
 autoload -Uz compinit && compinit -u -D
+zle -N ask
+bindkey '^I' ask
+";
+
+/// What prints the matches in it, between two marks, when tab is pressed.
+const ZSH_MATCHES: &str = "
 compadd() {
     local -a kept
     builtin compadd -O kept \"$@\"
@@ -63,14 +70,22 @@ compadd() {
     builtin compadd \"$@\"
 }
 ask() { print '<begin>'; zle complete-word; print '<end>' }
-zle -N ask
-bindkey '^I' ask
+";
+
+/// What prints the line that it makes of it.
+const ZSH_LINE: &str = "
+ask() { zle complete-word; print -r -- \"<begin>${BUFFER}<end>\" }
 ";
 
 /// An interactive zsh at a terminal of its own (zshmodules(1), zpty), in which the line is typed and tab pressed.
 fn zsh(host: &Host, line: &str) -> String {
+    zsh_with(host, line, ZSH_MATCHES)
+}
+
+fn zsh_with(host: &Host, line: &str, ask: &str) -> String {
     let inside = host.scratch().join("inside.zsh");
-    fs::write(&inside, format!("fpath=({SCRIPTS} $fpath){ZSH_INSIDE}")).expect("a file of the host's own");
+    fs::write(&inside, format!("fpath=({SCRIPTS} $fpath){ZSH_INSIDE}{ask}"))
+        .expect("a file of the host's own");
     format!(
         "export TERM=dumb
         zmodload zsh/zpty
@@ -119,6 +134,42 @@ fn every_shell_completes_from_the_running_system() {
             "{shell:?}"
         );
     }
+}
+
+/// A name that a shell would run, were it put on the command line as it is.
+const HOSTILE: &str = "a$(id)";
+
+#[test]
+fn no_shell_puts_a_hostile_name_on_the_command_line() {
+    let host = host();
+    let root = host.scratch().join("roots");
+    for name in [HOSTILE, "ab"] {
+        fs::create_dir_all(root.join(name)).expect("a directory of the host's own");
+    }
+    let root = root.display();
+    for shell in Shell::ALL {
+        let offered = shell.offers(&host, &format!("dladm create-vnic -R {root}/a"));
+        assert_eq!(offered, [format!("{root}/ab/")], "{shell:?}");
+    }
+}
+
+/// What the scripts make of a dladm of another version, which lets such a name through.
+#[test]
+fn no_script_relies_on_the_program_for_that() {
+    let host = host();
+    let program = host.scratch().join("dladm");
+    fs::write(&program, format!("#!/bin/sh\nprintf 'zone=%s\\n' '{HOSTILE}'\n"))
+        .expect("a file of the host's own");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let (program, line) = (program.display(), format!("{} create-vnic -p zone=a", program.display()));
+    let bash = format!(
+        "source {SCRIPTS}/dladm.bash; COMP_LINE='{line}' COMP_POINT=${{#COMP_LINE}}
+        _dladm {program} a '' && printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let outcome = host.net.run(&["bash", "--norc", "-c", &bash]);
+    assert_eq!((outcome.stdout.trim(), &*outcome.stderr), ("", ""));
+    let outcome = host.net.run(&["zsh", "-f", "-c", &zsh_with(&host, &line, ZSH_LINE)]);
+    assert_eq!((outcome.stdout.trim(), &*outcome.stderr), (&*format!("{line}\\$\\(id\\)"), ""));
 }
 
 #[test]

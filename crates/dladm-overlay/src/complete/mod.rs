@@ -47,7 +47,14 @@ fn candidates(words: Vec<OsString>, host: Host) -> String {
     let current = words[last].clone();
     let mut command = arguments::with_values(cli::command(), &words, &host);
     let found = engine::complete(&mut command, words, last, None).unwrap_or_default();
-    wanted(found, &current).iter().map(line).collect()
+    wanted(found, &current).iter().filter(|one| is_tame(one.get_value())).map(line).collect()
+}
+
+/// Whether no shell takes a word for anything but itself. Names of files and of zones can be anybody's, and a shell that is
+/// handed one has it on the command line that its user runs next.
+fn is_tame(word: &OsStr) -> bool {
+    let tame = |character: char| character.is_alphanumeric() || "_.,:=/+@%-".contains(character);
+    word.to_str().is_some_and(|word| word.chars().all(tame))
 }
 
 /// Options are offered to those who have begun one, or where nothing else can follow.

@@ -110,6 +110,38 @@ fn what_no_daemon_knows_is_offered_without_them() {
 }
 
 #[test]
+fn a_word_that_a_shell_would_take_for_more_is_no_candidate() {
+    for word in [
+        "a$(id)",
+        "a b",
+        "a`id`",
+        "a;id",
+        "a'b",
+        "a\"b",
+        "a\\b",
+        "a*",
+        "a\u{1b}[m",
+        "a\tb",
+        "~a",
+        "a{b,c}",
+        "a!b",
+    ] {
+        assert!(!is_tame(OsStr::new(word)), "{word:?}");
+    }
+    for word in ["vxlan/listen_ip=2001:db8::1", "--link=demo0", "/tmp/ä.b+c@d%e-f/", "mtu=auto,maxbw="] {
+        assert!(is_tame(OsStr::new(word)), "{word:?}");
+    }
+    let name = format!("dladm-complete-{}", std::process::id());
+    let directory = env::temp_dir().join(&name);
+    for name in ["ab", "a$(id)"] {
+        std::fs::create_dir_all(directory.join(name)).unwrap();
+    }
+    let offered = after(&format!("dladm create-vnic -R {}/a", directory.display()));
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(offered, [format!("{}/ab/", directory.display())]);
+}
+
+#[test]
 fn what_every_argument_is_has_been_decided() {
     // Numbers, addresses and names that are new.
     let free = [
