@@ -129,7 +129,7 @@ mod tests {
             ("-l demo0 -p mtu=1", "property 'mtu' cannot be '1': it is not in 576-8900".to_owned()),
             (
                 "-l demo0 -p pool=a",
-                "unknown property 'pool' (known ones: zone, state, mtu, secondary-macs".to_owned(),
+                "unknown property 'pool' (known ones: zone, mtu, secondary-macs".to_owned(),
             ),
             ("-l demo0 -p state=up", "property 'state' is read-only".to_owned()),
             (

@@ -71,10 +71,16 @@ impl Properties {
 }
 
 fn find<'a>(table: &'a [PropertySpec], name: &str) -> Result<&'a PropertySpec, PropertyError> {
-    table.iter().find(|spec| spec.name == name).ok_or_else(|| PropertyError::Unknown {
-        name: name.to_owned(),
-        known: table.iter().map(|spec| &*spec.name).collect::<Vec<_>>().join(", "),
-    })
+    table
+        .iter()
+        .find(|spec| spec.name == name)
+        .ok_or_else(|| PropertyError::Unknown { name: name.to_owned(), known: settable(table) })
+}
+
+/// The names that it would have been worth while to give.
+fn settable(table: &[PropertySpec]) -> String {
+    let settable = table.iter().filter(|spec| spec.permission == Permission::ReadWrite);
+    settable.map(|spec| &*spec.name).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -107,7 +113,8 @@ mod tests {
 
     #[test]
     fn unknown_repeated_and_read_only_ones_are_refused() {
-        assert!(matches!(check(&[("y", "1")]), Err(PropertyError::Unknown { .. })));
+        let known = "x/ip, x/port, x/count".to_owned();
+        assert_eq!(check(&[("y", "1")]), Err(PropertyError::Unknown { name: "y".into(), known }));
         assert!(matches!(check(&[("x/port", "1"), ("x/port", "1")]), Err(PropertyError::Repeated(_))));
         assert!(matches!(check(&[("x/id", "1")]), Err(PropertyError::ReadOnly(_))));
     }
