@@ -1,4 +1,4 @@
-use overlay_core::control::{ClientError, Daemon};
+use overlay_core::control::{ClientError, Daemon, how_to_start};
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{ErrorCode, Request};
 use overlay_core::types::{LinkId, LinkName};
@@ -41,7 +41,7 @@ fn both(what: &str, driver: &ClientError, lookup: &ClientError) -> Failure {
         (ClientError::NotRunning { socket, error, .. }, ClientError::NotRunning { .. }) => {
             let why = format!("{}: {error}", socket.display());
             Failure::new("neither overlayd nor varpd is running", why)
-                .or_hint("start them as root: overlayd & varpd &")
+                .or_hint(how_to_start(&[Daemon::Overlayd, Daemon::Varpd], socket))
         }
         _ => Failure::of_daemon(what, driver),
     }
@@ -198,6 +198,7 @@ mod tests {
         let mut twin = Twin { overlayd_down: true, varpd_down: true, ..Twin::default() };
         let ran = twin.run(CREATE);
         assert!(ran.err.starts_with("dladm: neither overlayd nor varpd is running: "), "{}", ran.err);
+        assert!(ran.err.ends_with("start them as root: overlayd & varpd &\n"), "{}", ran.err);
         assert_eq!((ran.status, ran.err.lines().count()), (1, 2));
     }
 }

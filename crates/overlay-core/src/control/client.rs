@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::{Daemon, Paths};
+use super::{Daemon, Paths, how_to_start};
 use crate::protocol::{
     ANSWER_MAX, Call, ControlError, Event, Hello, LineBuffer, Request, Response, ServerLine, VERSION,
 };
@@ -55,7 +55,7 @@ impl ClientError {
     /// What to do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NotRunning { daemon, .. } => Some(daemon.how_to_start()),
+            Self::NotRunning { daemon, socket, .. } => Some(how_to_start(&[*daemon], socket)),
             Self::Lost { .. } => None,
             Self::Refused(error) => error.hint.clone(),
         }

@@ -10,6 +10,6 @@ mod store;
 
 pub use claim::{Claim, ClaimError};
 pub use client::{Client, ClientError};
-pub use paths::{Daemon, Paths};
+pub use paths::{Daemon, Paths, how_to_start};
 pub use peer::Peer;
 pub use store::{BadRecord, Loaded, RecordDir};

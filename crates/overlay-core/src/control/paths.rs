@@ -25,15 +25,6 @@ impl Daemon {
         }
     }
 
-    /// How an administrator starts it, on this machine.
-    pub fn how_to_start(self) -> String {
-        if self.has_unit(Path::new("/")) {
-            format!("start it as root: systemctl start {}", self.unit())
-        } else {
-            format!("start it as root: {} &", self.program())
-        }
-    }
-
     /// Whether systemd runs the machine of this root, and knows the daemon.
     fn has_unit(self, root: &Path) -> bool {
         let known = |dir: &&str| root.join(dir).join(self.unit()).exists();
@@ -52,6 +43,24 @@ impl Daemon {
             Self::Overlayd => "overlay.sock",
             Self::Varpd => "varpd.sock",
         }
+    }
+}
+
+/// How an administrator starts daemons, one of which was looked for at `socket`. systemd starts those that serve where the
+/// system's own do, and no others.
+pub fn how_to_start(daemons: &[Daemon], socket: &Path) -> String {
+    how_to_start_below(Path::new("/"), daemons, socket)
+}
+
+fn how_to_start_below(root: &Path, daemons: &[Daemon], socket: &Path) -> String {
+    let own = socket.parent() == Some(Path::new(RUN_DIR));
+    let them = if daemons.len() == 1 { "it" } else { "them" };
+    if own && daemons.iter().all(|daemon| daemon.has_unit(root)) {
+        let units: Vec<_> = daemons.iter().map(|daemon| daemon.unit()).collect();
+        format!("start {them} as root: systemctl start {}", units.join(" "))
+    } else {
+        let programs: Vec<_> = daemons.iter().map(|daemon| format!("{} &", daemon.program())).collect();
+        format!("start {them} as root: {}", programs.join(" "))
     }
 }
 
@@ -104,6 +113,23 @@ mod tests {
         assert!(!Daemon::Varpd.has_unit(root), "systemd does not run");
         fs::create_dir_all(root.join("run/systemd/system")).unwrap();
         assert!(Daemon::Varpd.has_unit(root) && !Daemon::Overlayd.has_unit(root));
+    }
+
+    #[test]
+    fn systemd_is_told_of_for_daemons_of_its_own_only() {
+        let Scratch { path: root } = &Scratch::new();
+        let units = root.join("etc/systemd/system");
+        fs::create_dir_all(&units).unwrap();
+        fs::create_dir_all(root.join("run/systemd/system")).unwrap();
+        let hint = |daemons: &[Daemon], socket: &str| how_to_start_below(root, daemons, Path::new(socket));
+        let (one, both) = (&[Daemon::Varpd][..], &[Daemon::Overlayd, Daemon::Varpd][..]);
+        fs::write(units.join("varpd.service"), "").unwrap();
+        assert_eq!(hint(both, "/run/overlay/overlay.sock"), "start them as root: overlayd & varpd &");
+        fs::write(units.join("overlay.service"), "").unwrap();
+        assert_eq!(hint(one, "/run/overlay/varpd.sock"), "start it as root: systemctl start varpd.service");
+        let expected = "start them as root: systemctl start overlay.service varpd.service";
+        assert_eq!(hint(both, "/run/overlay/overlay.sock"), expected);
+        assert_eq!(hint(one, "/run/x/varpd.sock"), "start it as root: varpd &");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use overlay_core::control::Daemon;
+use overlay_core::control::{Daemon, how_to_start};
 use overlay_core::protocol::{Call, ControlError, ErrorCode};
 use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc};
@@ -167,7 +167,7 @@ fn send(stream: &UnixStream, attachment: &mut Attachment) -> io::Result<()> {
 
 fn not_running(socket: &Path, error: &io::Error) -> ControlError {
     let problem = format!("no overlayd is running ({}: {error})", socket.display());
-    ControlError::new(ErrorCode::Unavailable, problem).with_hint(Daemon::Overlayd.how_to_start())
+    ControlError::new(ErrorCode::Unavailable, problem).with_hint(how_to_start(&[Daemon::Overlayd], socket))
 }
 
 fn lost(error: io::Error) -> End {
