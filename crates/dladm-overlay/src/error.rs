@@ -70,6 +70,13 @@ impl Failure {
         Self { what, why: error.to_string(), hint: error.hint(), usage: false, answer }
     }
 
+    /// The same where daemons were asked, and none has answered.
+    #[must_use]
+    pub(crate) const fn unanswered(mut self) -> Self {
+        self.answer = Answer::None;
+        self
+    }
+
     /// The fields asked for cannot be shown by `command`.
     pub(crate) fn of_selection(command: &str, error: &SelectionError) -> Self {
         match error {

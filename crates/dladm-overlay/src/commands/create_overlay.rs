@@ -42,6 +42,7 @@ fn both(what: &str, driver: &ClientError, lookup: &ClientError) -> Failure {
             let why = format!("{}: {error}", socket.display());
             Failure::new("neither overlayd nor varpd is running", why)
                 .or_hint(how_to_start(&[Daemon::Overlayd, Daemon::Varpd], socket))
+                .unanswered()
         }
         _ => Failure::of_daemon(what, driver),
     }

@@ -41,6 +41,8 @@ pub(crate) struct Twin {
     pub(crate) changes: VecDeque<Change>,
     pub(crate) overlayd_down: bool,
     pub(crate) varpd_down: bool,
+    /// The request after whose answer both go.
+    pub(crate) down_after: Option<&'static str>,
     /// The request that is not answered.
     pub(crate) lost: Option<&'static str>,
     /// Pauses before the one that is interrupted.
@@ -83,6 +85,7 @@ impl Default for Twin {
             changes: VecDeque::new(),
             overlayd_down: false,
             varpd_down: false,
+            down_after: None,
             lost: None,
             colour: false,
             pauses: 0,
@@ -205,6 +208,9 @@ impl Daemons for Twin {
         self.asked.push(name.to_owned());
         if self.lost == Some(name) {
             return Err(ClientError::Lost { daemon, error: io::Error::other("it closed the connection") });
+        }
+        if self.down_after == Some(name) {
+            (self.overlayd_down, self.varpd_down) = (true, true);
         }
         let failing = self.failures.iter().find(|(failing, _)| *failing == name);
         match (failing, &request) {

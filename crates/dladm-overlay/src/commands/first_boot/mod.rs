@@ -2,6 +2,7 @@
 //! them there.
 
 mod check;
+mod interrupted;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -9,8 +10,7 @@ mod tests;
 use std::ffi::OsString;
 use std::path::Path;
 
-use overlay_core::protocol::ErrorCode;
-
+use self::interrupted::Trace;
 use self::queue::{Line, Queue};
 use super::Outcome;
 use crate::cli::{self, Command};
@@ -78,8 +78,9 @@ enum Attempt {
 fn attempt(line: &Line, session: &mut Session<'_>) -> Result<(), Attempt> {
     let words = line.words().map_err(Attempt::Failed)?;
     let command = command(words).map_err(Attempt::Failed)?;
+    let trace = Trace::of(&command);
     let mut said = Vec::new();
-    let outcome = super::run(Some(command), Vec::new(), &mut session.hushed(&mut said));
+    let outcome = run_again(command, line, &mut session.hushed(&mut said));
     let said = String::from_utf8_lossy(&said).into_owned();
     match outcome {
         Ok(Outcome::Whole) => {
@@ -91,7 +92,7 @@ fn attempt(line: &Line, session: &mut Session<'_>) -> Result<(), Attempt> {
             session.pass_on(&said);
             Err(Attempt::Stopped(failure.into()))
         }
-        Err(Error::Failed(failure)) if line.is_marked() && is_done(&failure) => {
+        Err(Error::Failed(failure)) if line.is_marked() && is_done(&trace, &failure, line, session)? => {
             session.warn(format!("first-boot: {line}: it was interrupted, and counts as done: {failure}"));
             Ok(())
         }
@@ -99,9 +100,22 @@ fn attempt(line: &Line, session: &mut Session<'_>) -> Result<(), Attempt> {
     }
 }
 
-/// Whether a line that was begun before fails as it would after it was done.
-fn is_done(failure: &Failure) -> bool {
-    matches!(failure.code(), Some(ErrorCode::Exists | ErrorCode::NotFound))
+/// Runs a command, where it was begun before after what that has left half done is cleared away.
+fn run_again(command: Command, line: &Line, session: &mut Session<'_>) -> Result<Outcome, Error> {
+    if line.is_marked() {
+        interrupted::clear(&command, session)?;
+    }
+    super::run(Some(command), Vec::new(), session)
+}
+
+fn is_done(
+    trace: &Trace,
+    failure: &Failure,
+    line: &Line,
+    session: &mut Session<'_>,
+) -> Result<bool, Attempt> {
+    let stopped = |error| Attempt::Stopped(Failure::of_daemon(format!("first-boot: {line}"), &error).into());
+    trace.is_there(failure, session).map_err(stopped)
 }
 
 /// The command of a line: one that `-R` could have left.

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use overlay_core::protocol::ErrorCode;
+use overlay_core::protocol::{ErrorCode, LinkState};
 
 use super::super::twin::Twin;
 
@@ -218,6 +218,84 @@ fn while_a_daemon_is_away_everything_is_left_as_it_is() {
         assert!(ran.err.contains("is running (/run/x: "), "{}", ran.err);
         assert_eq!((ran.status, scratch.read("first-boot")), (1, Some(lines)));
     }
+}
+
+#[test]
+fn only_what_a_command_does_itself_counts_as_done() {
+    let blue = r#"["dladm","rename-link","web0","blue0"]"#;
+    let new = r#"["dladm","rename-link","old0","web0"]"#;
+    let entry = |name| format!(r#"["dladm","modify-overlay","--delete-entry=2:8:20:0:0:1","{name}"]"#);
+    let (entry, entry_of_none) = (entry("blue0"), entry("x0"));
+    for (line, request, code, done) in [
+        // Its overlay is not there.
+        (CREATE, "CreateVnic", ErrorCode::NotFound, false),
+        (r#"["dladm","delete-vnic","foo0"]"#, "DeleteVnic", ErrorCode::NotFound, true),
+        (r#"["dladm","delete-overlay","demo0"]"#, "DeleteOverlay", ErrorCode::NotFound, true),
+        (r#"["dladm","delete-vnic","foo0"]"#, "DeleteVnic", ErrorCode::Busy, false),
+        (
+            r#"["dladm","set-linkprop","--prop=mtu=1300","web0"]"#,
+            "SetLinkProperties",
+            ErrorCode::NotFound,
+            false,
+        ),
+        (&entry, "RemoveTarget", ErrorCode::NotFound, true),
+        (&entry_of_none, "RemoveTarget", ErrorCode::NotFound, false),
+        // Both names are taken, neither is there, the new one alone is.
+        (blue, "RenameLink", ErrorCode::Exists, false),
+        (RENAME, "RenameLink", ErrorCode::NotFound, false),
+        (new, "RenameLink", ErrorCode::NotFound, true),
+    ] {
+        let scratch = Scratch::new();
+        let mut twin = scratch.host(&format!("{{\"begun\":{line}}}\n"));
+        twin.fail_with(request, code, "no", None);
+        let ran = twin.run("first-boot");
+        assert_eq!(ran.status == 0, done, "{line}: {}", ran.err);
+        assert_eq!(scratch.read("first-boot.failed").is_some(), !done, "{line}");
+    }
+}
+
+const OVERLAY: &str = r#"["dladm","create-overlay","--encap=vxlan","--search=direct","--vnetid=23","--prop=vxlan/listen_ip=10.0.0.1,direct/dest_ip=10.0.0.2,direct/dest_port=4789","blue0"]"#;
+
+#[test]
+fn an_overlay_that_a_crash_left_unfinished_is_made_again() {
+    let scratch = Scratch::new();
+    let mut twin = scratch.host(&format!("{{\"begun\":{OVERLAY}}}\n"));
+    twin.links[0].state = LinkState::Unknown;
+    let ran = twin.run("first-boot");
+    assert_eq!(ran.err, "dladm: warning: overlay blue0 was not finished, and is made again\n");
+    let steps = [
+        "DeleteOverlay",
+        "DestroyInstance",
+        "Encaps",
+        "Plugins",
+        "CreateOverlay",
+        "CreateInstance",
+        "ActivateInstance",
+        "ActivateOverlay",
+    ];
+    assert_eq!((ran.status, &twin.asked[3..]), (0, &steps.map(str::to_owned)[..]));
+    // One that is not this command's doing is left alone.
+    for (line, state) in [
+        (format!("{{\"begun\":{OVERLAY}}}\n"), LinkState::Down),
+        (format!("{OVERLAY}\n"), LinkState::Unknown),
+    ] {
+        let scratch = Scratch::new();
+        let mut twin = scratch.host(&line);
+        twin.links[0].state = state;
+        twin.run("first-boot");
+        assert!(!twin.asked.contains(&"DeleteOverlay".to_owned()), "{line}");
+    }
+}
+
+#[test]
+fn a_line_stays_when_both_daemons_go() {
+    let scratch = Scratch::new();
+    let mut twin = scratch.host(&format!("{OVERLAY}\n"));
+    twin.down_after = Some("Instances");
+    let ran = twin.run("first-boot");
+    assert!(ran.err.contains("neither overlayd nor varpd is running"), "{}", ran.err);
+    assert_eq!((ran.status, scratch.read("first-boot.failed")), (1, None));
+    assert_eq!(scratch.read("first-boot"), Some(format!("{{\"begun\":{OVERLAY}}}\n")));
 }
 
 #[test]
