@@ -1,6 +1,7 @@
 //! Link properties, names and stored links through the daemons that have them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use overlay_tests::{Host, VNETID};
 
@@ -106,6 +107,20 @@ fn what_is_deleted_until_the_next_boot_is_brought_up() {
     assert_eq!(value(&host, "maxbw", &[]), "5");
     host.dladm_ok(&["up-overlay"]);
     host.dladm_refused(&["up-overlay", "demo1"]);
+}
+
+#[test]
+fn directories_made_for_another_system_can_be_read_whatever_the_umask() {
+    let host = Host::new();
+    let root = host.scratch().join("image");
+    fs::create_dir_all(root.join("etc")).expect("a directory of the host's own");
+    let command = format!("umask 077; exec dladm delete-vnic -R {} foo0", root.display());
+    host.net.run(&["sh", "-c", &command]).ok();
+    let state = host.paths().state.strip_prefix("/").expect("an absolute path");
+    for path in state.ancestors().filter(|path| !path.as_os_str().is_empty()) {
+        let mode = fs::metadata(root.join(path)).expect("it was made").permissions().mode();
+        assert_eq!(mode & 0o777, 0o755, "{}", path.display());
+    }
 }
 
 #[test]

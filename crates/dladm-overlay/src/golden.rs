@@ -5,7 +5,7 @@
 //! | `#` | a word to the reader |
 //! | `@ host NAME` | the host for what follows, see [`host`] |
 //! | `@ CHANGE ...` | a change of it, see [`change`] |
-//! | `$ dladm ...` | a command line, each run on a host of its own; `{root}` is an empty directory |
+//! | `$ dladm ...` | a command line, each run on a host of its own; `{root}` is a directory with nothing but an `etc` |
 //! | <code>&#124;</code>, `!`, `?` | what it prints on its standard output and error, and its exit status where that is not 0 |
 //!
 //! A new case is a line with `$`: `OVERLAY_GOLDEN=write cargo test -p dladm-overlay golden` writes what it prints, to be read
@@ -142,6 +142,7 @@ fn outcome(changes: &[&str], words: &str) -> String {
     let root = scratch.0.display().to_string();
     let mut host = Twin { state: scratch.0.join("state"), ..Twin::default() };
     fs::create_dir(&host.state).unwrap();
+    fs::create_dir(scratch.0.join("etc")).unwrap();
     changes.iter().for_each(|text| change(&mut host, text));
     let ran = host.run(&words.replace("{root}", &root));
     let visible = |line: &str| line.replace('\x1b', "ESC").replace(&root, "{root}");

@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &ModifyOverlay, session: &mut Session<'_>) -> Resul
 }
 
 /// What a command line says by itself.
-pub(super) enum Wish {
+enum Wish {
     /// A change of the target table.
     Targets(Request),
     /// Properties with their new values.
@@ -35,7 +35,7 @@ fn what(arguments: &ModifyOverlay) -> String {
 }
 
 /// Reads the values of a command line.
-pub(super) fn wish(arguments: &ModifyOverlay) -> Result<Wish, Failure> {
+fn wish(arguments: &ModifyOverlay) -> Result<Wish, Failure> {
     let what = what(arguments);
     let name = || arguments.overlay.parse::<LinkName>().map_err(|error| Failure::new(&what, error));
     let bad = |error| Failure::new(&what, error);
@@ -55,6 +55,16 @@ pub(super) fn wish(arguments: &ModifyOverlay) -> Result<Wish, Failure> {
         }
         _ => return Err(Failure::usage(Some("modify-overlay"), "one of -d, -f, -s and -p is needed")),
     }))
+}
+
+/// What is wrong with a command line, whatever overlay there is.
+pub(super) fn check(arguments: &ModifyOverlay) -> Result<(), Failure> {
+    match wish(arguments)? {
+        Wish::Targets(_) => Ok(()),
+        Wish::Properties(_, given) => {
+            changes::check_alone(&given).map_err(|error| Failure::new(what(arguments), error))
+        }
+    }
 }
 
 fn change_targets(request: Request, what: &str, session: &mut Session<'_>) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! Which properties of an overlay are to change, checked as a whole before any does. Pure.
 
+use overlay_core::encap::ENCAPS;
 use overlay_core::property::{Assignment, OVERLAY_PROPERTIES, PropertyError, PropertySpec};
 use overlay_core::protocol::{InstanceInfo, OverlayInfo, PropertyValue};
 
@@ -39,6 +40,23 @@ fn check(assignments: &[Assignment], table: &[PropertySpec]) -> Result<(), Prope
         spec(&assignment.name).map(|spec| spec.parse(&assignment.value)).transpose()?;
     }
     Ok(())
+}
+
+/// Checks changes where no daemon can be asked: the generic properties and the encapsulations' are known here, and what begins
+/// with another name may be a search plugin's.
+pub(super) fn check_alone(given: &[Assignment]) -> Result<(), PropertyError> {
+    let of_encaps = ENCAPS.iter().flat_map(|encap| encap.properties());
+    let table: Vec<_> = OVERLAY_PROPERTIES.iter().chain(of_encaps).cloned().collect();
+    let known = |name: &str| table.iter().any(|spec| spec.name == name);
+    let of_search = |name: &str| {
+        let owner = name.split_once('/').map(|(owner, _)| owner);
+        let is_owned = |spec: &PropertySpec| spec.name.split_once('/').map(|(one, _)| one) == owner;
+        owner.is_some() && !table.iter().any(is_owned)
+    };
+    if let Some(stranger) = given.iter().find(|one| !known(&one.name) && !of_search(&one.name)) {
+        return Err(unknown(&stranger.name, table.iter()));
+    }
+    check(given, &table)
 }
 
 /// The properties that overlayd has of an overlay: those it shows, and the generic ones that varpd shows.

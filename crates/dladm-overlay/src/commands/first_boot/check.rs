@@ -10,7 +10,7 @@ pub(super) fn arguments(command: &Command) -> Result<(), Failure> {
     match command {
         Command::CreateOverlay(arguments) => create_overlay::check(arguments),
         Command::DeleteOverlay(arguments) => delete_overlay::name(arguments).map(drop),
-        Command::ModifyOverlay(arguments) => modify_overlay::wish(arguments).map(drop),
+        Command::ModifyOverlay(arguments) => modify_overlay::check(arguments),
         Command::CreateVnic(arguments) => create_vnic::request(arguments).map(drop),
         Command::DeleteVnic(arguments) => delete_vnic::request(arguments).map(drop),
         Command::RenameLink(arguments) => rename_link::request(arguments).map(drop),

@@ -2,9 +2,10 @@
 //! whole, under a lock on its directory, so that a crash leaves whole lines and nobody's line is lost.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
@@ -16,6 +17,8 @@ use serde_json::{Value, json};
 const WAITING: &str = "first-boot";
 const FAILED: &str = "first-boot.failed";
 const NEW: &str = "first-boot.new";
+/// The directories one of which every system has below its root.
+const SIGNS: [&str; 2] = ["etc", "usr"];
 /// The member of a line that has been begun.
 const BEGUN: &str = "begun";
 /// Octets of a file: far more than anybody types.
@@ -99,6 +102,9 @@ impl Queue {
     /// lead nowhere outside it.
     pub(super) fn below(root: &Path, state: &Path) -> io::Result<Self> {
         let root = File::open(root)?;
+        if SIGNS.iter().all(|sign| inside(&root, Path::new(sign)).is_err()) {
+            return Err(io::Error::other(format!("it has neither {}", SIGNS.join(" nor "))));
+        }
         let (mut directory, mut path) = (root.try_clone()?, PathBuf::new());
         for part in state.components() {
             let Component::Normal(part) = part else { continue };
@@ -106,7 +112,10 @@ impl Queue {
             directory = match inside(&root, &path) {
                 Err(Errno::ENOENT) => {
                     mkdirat(&directory, part, Mode::from_bits_truncate(0o755))?;
-                    inside(&root, &path)?
+                    let made = inside(&root, &path)?;
+                    // Whatever the umask of whoever calls.
+                    made.set_permissions(Permissions::from_mode(0o755))?;
+                    made
                 }
                 found => found?,
             };

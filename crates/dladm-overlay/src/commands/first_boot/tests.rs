@@ -6,7 +6,7 @@ use overlay_core::protocol::{ErrorCode, LinkState};
 
 use super::super::twin::Twin;
 
-/// A directory of one test's own.
+/// A directory of one test's own, which looks like the root of a system.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -14,7 +14,7 @@ impl Scratch {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("dladm-root-{}-{number}", std::process::id()));
-        fs::create_dir(&path).unwrap();
+        fs::create_dir_all(path.join("etc")).unwrap();
         Self(path)
     }
 
@@ -59,6 +59,7 @@ fn with_r_a_command_is_left_to_the_first_boot_and_nothing_is_asked() {
         &format!("{create} -R {{}} demo0"),
         "delete-overlay -tR{} demo0",
         "modify-overlay -R {} -s 2:8:20:0:0:1=drop demo0",
+        "modify-overlay -R {} -p mtu=1450,vxlan/ttl=9,files/config=/y demo0",
         "set-linkprop -R {} -p mtu=1300,maxbw=1G foo0",
         "reset-linkprop -R {} -p mtu foo0",
         "delete-vnic -R {} foo0",
@@ -69,7 +70,7 @@ fn with_r_a_command_is_left_to_the_first_boot_and_nothing_is_asked() {
     }
     let file = scratch.read("first-boot").unwrap();
     let lines: Vec<_> = file.lines().collect();
-    assert_eq!((lines.len(), lines[0], lines[1]), (8, CREATE, RENAME));
+    assert_eq!((lines.len(), lines[0], lines[1]), (9, CREATE, RENAME));
     assert_eq!(lines[3], r#"["dladm","delete-overlay","--temporary","demo0"]"#);
     assert!(file.ends_with('\n') && !file.contains(&root));
 }
@@ -88,6 +89,14 @@ fn what_is_wrong_by_itself_is_told_before_it_is_left() {
         ("delete-overlay demo", "'demo' is not a link name"),
         ("modify-overlay -d x demo0", "'x' is not a MAC address"),
         ("modify-overlay demo0", "one of -d, -f, -s and -p is needed"),
+        ("modify-overlay -p direct/x=1,mtu=1 demo0", "property 'mtu' cannot be '1': it is not in 576-8900"),
+        ("modify-overlay -p vxlan/ttl=x demo0", "property 'vxlan/ttl' cannot be 'x'"),
+        (
+            "modify-overlay -p vxlan/colour=1 demo0",
+            "unknown property 'vxlan/colour' (known ones: mtu, vnetid, target/",
+        ),
+        ("modify-overlay -p colour=1 demo0", "unknown property 'colour'"),
+        ("modify-overlay -p encap=vxlan demo0", "property 'encap' is read-only"),
         ("set-linkprop -p mtu=1 foo0", "property 'mtu' cannot be '1': it is not in 576-8900"),
         ("set-linkprop -p state=up foo0", "property 'state' is read-only"),
         ("set-linkprop -p pool=x foo0", "unknown property 'pool' (known ones: zone, mtu"),
@@ -106,13 +115,18 @@ fn a_root_that_is_none_is_told_in_one_line() {
     let scratch = Scratch::new();
     let file = scratch.0.join("file");
     fs::write(&file, "x").unwrap();
-    for root in [scratch.0.join("missing"), file.clone()] {
+    let empty = scratch.0.join("empty");
+    fs::create_dir(&empty).unwrap();
+    for root in [scratch.0.join("missing"), file.clone(), empty.clone()] {
         let ran = Twin::default().run(&format!("delete-vnic -R {} foo0", root.display()));
         let expected = format!("dladm: cannot leave it to the first boot of {}: ", root.display());
         assert!(ran.err.starts_with(&expected), "{}", ran.err);
         assert_eq!((ran.status, ran.err.lines().count()), (1, 2), "{}", ran.err);
     }
     assert_eq!(fs::read_to_string(file).unwrap(), "x");
+    assert_eq!(fs::read_dir(&empty).unwrap().count(), 0);
+    let ran = Twin::default().run(&format!("delete-vnic -R {} foo0", empty.display()));
+    assert!(ran.err.contains("empty: it has neither etc nor usr\n"), "{}", ran.err);
 }
 
 #[test]
@@ -121,11 +135,11 @@ fn a_link_of_the_other_system_leads_nowhere_outside_it() {
     std::os::unix::fs::symlink(&elsewhere.0, scratch.0.join("nowhere")).unwrap();
     let run = || Twin::default().run(&format!("delete-vnic -R {} foo0", scratch.root()));
     assert_eq!(run().status, 1);
-    assert_eq!(fs::read_dir(&elsewhere.0).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&elsewhere.0).unwrap().count(), 1, "but for its etc");
     // It leads inside where there is such a directory there.
     fs::create_dir_all(scratch.0.join(elsewhere.0.strip_prefix("/").unwrap())).unwrap();
     assert_eq!(run().status, 0);
-    assert_eq!(fs::read_dir(&elsewhere.0).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&elsewhere.0).unwrap().count(), 1, "but for its etc");
 }
 
 #[test]
@@ -208,19 +222,6 @@ fn what_a_crash_interrupted_is_run_again_and_counts_as_done_where_it_was() {
 }
 
 #[test]
-fn while_a_daemon_is_away_everything_is_left_as_it_is() {
-    for (overlayd_down, varpd_down) in [(true, false), (false, true)] {
-        let scratch = Scratch::new();
-        let lines = format!("{CREATE}\n{RENAME}\n");
-        let mut twin = scratch.host(&lines);
-        (twin.overlayd_down, twin.varpd_down) = (overlayd_down, varpd_down);
-        let ran = twin.run("first-boot");
-        assert!(ran.err.contains("is running (/run/x: "), "{}", ran.err);
-        assert_eq!((ran.status, scratch.read("first-boot")), (1, Some(lines)));
-    }
-}
-
-#[test]
 fn only_what_a_command_does_itself_counts_as_done() {
     let blue = r#"["dladm","rename-link","web0","blue0"]"#;
     let new = r#"["dladm","rename-link","old0","web0"]"#;
@@ -296,6 +297,19 @@ fn a_line_stays_when_both_daemons_go() {
     assert!(ran.err.contains("neither overlayd nor varpd is running"), "{}", ran.err);
     assert_eq!((ran.status, scratch.read("first-boot.failed")), (1, None));
     assert_eq!(scratch.read("first-boot"), Some(format!("{{\"begun\":{OVERLAY}}}\n")));
+}
+
+#[test]
+fn while_a_daemon_is_away_everything_is_left_as_it_is() {
+    for (overlayd_down, varpd_down) in [(true, false), (false, true)] {
+        let scratch = Scratch::new();
+        let lines = format!("{CREATE}\n{RENAME}\n");
+        let mut twin = scratch.host(&lines);
+        (twin.overlayd_down, twin.varpd_down) = (overlayd_down, varpd_down);
+        let ran = twin.run("first-boot");
+        assert!(ran.err.contains("is running (/run/x: "), "{}", ran.err);
+        assert_eq!((ran.status, scratch.read("first-boot")), (1, Some(lines)));
+    }
 }
 
 #[test]
