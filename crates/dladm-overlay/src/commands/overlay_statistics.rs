@@ -100,7 +100,7 @@ mod tests {
             assert_eq!(ran.out.matches(row).count(), times, "{row} {}", ran.out);
         }
         let ran = Twin { pauses: 9, ..Twin::default() }.run("show-overlay -s -i 1 x0");
-        let expected = "dladm: warning: cannot show overlay x0: there is no such overlay\n";
+        let expected = "dladm: warning: cannot show overlay x0: there is no such overlay\nwhat there is: dladm show-overlay\n";
         assert_eq!((ran.status, &*ran.out, &*ran.err), (1, "", expected), "it has nothing to wait for");
         let ran = Twin::default().run("show-overlay -s -i 0");
         let expected = "dladm: show-overlay: interval '0' is not a number of seconds from 1\n";

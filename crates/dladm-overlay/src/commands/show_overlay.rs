@@ -73,7 +73,7 @@ fn find(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<(Vec<Overl
             None => {
                 let failure =
                     stored::missing(format!("cannot show overlay {name}"), name, "overlay", session);
-                session.warn(failure);
+                session.warn_of(&failure);
                 outcome = Outcome::Partial;
             }
         }
@@ -333,7 +333,9 @@ web0                offloads-refused        3
         assert_eq!(
             ran.err,
             "dladm: warning: cannot show overlay x0: there is no such overlay\n\
-             dladm: warning: cannot show overlay demo: there is no such overlay\n"
+             what there is: dladm show-overlay\n\
+             dladm: warning: cannot show overlay demo: there is no such overlay\n\
+             what there is: dladm show-overlay\n"
         );
         assert!(ran.out.contains("red0 ") && !ran.out.contains("blue0"), "{}", ran.out);
         assert_eq!(ran.status, 1);

@@ -30,7 +30,7 @@ fn find(names: &[String], links: Vec<StoredLink>, session: &mut Session<'_>) -> 
             None => {
                 let what = format!("cannot show overlay {name}");
                 let failure = stored::not_stored(what, name, "overlay", session);
-                session.warn(failure);
+                session.warn_of(&failure);
                 outcome = Outcome::Partial;
             }
         }
@@ -78,7 +78,10 @@ blue0              direct/dest_port   rw   y   4789       --        0-65535
     #[test]
     fn what_is_not_stored_is_told_and_the_rest_shown() {
         let ran = Twin::default().run("show-overlay -P -o link,property x0 blue0");
-        assert_eq!(ran.err, "dladm: warning: cannot show overlay x0: no such overlay is stored\n");
+        assert_eq!(
+            ran.err,
+            "dladm: warning: cannot show overlay x0: no such overlay is stored\nwhat is stored: dladm show-overlay -P\n"
+        );
         assert_eq!((ran.status, ran.out.lines().count()), (1, 14));
         let mut twin = Twin { varpd_down: true, ..Twin::default() };
         let ran = twin.run("show-overlay -P");

@@ -23,7 +23,7 @@ pub(super) enum Kind {
     LinkProperties,
     /// Names of link properties.
     LinkPropertyNames,
-    /// An overlay that is stored and not there.
+    /// An overlay that is stored and not there, or has VNICs that are.
     StoredOverlay,
     /// Fields of a table.
     Fields,

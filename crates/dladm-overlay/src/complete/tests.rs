@@ -40,7 +40,9 @@ fn links_of_the_right_class_are_offered() {
 
 #[test]
 fn what_can_be_brought_up_is_what_is_stored_and_not_there() {
-    assert!(!after("dladm up-overlay ").contains(&"blue0".to_owned()), "it is there");
+    let there = Twin { stored: vec![stored_overlay()], ..Twin::default() };
+    assert!(!after_on(there, "dladm up-overlay ").contains(&"blue0".to_owned()), "it is there");
+    assert_eq!(after("dladm up-overlay b"), ["blue0"], "a VNIC over it is not");
     let away = StoredLink { name: "red0".parse().unwrap(), active: false, ..stored_overlay() };
     let twin = Twin { stored: vec![stored_overlay(), away, stored_vnic()], ..Twin::default() };
     assert_eq!(after_on(twin, "dladm up-overlay r"), ["red0"]);

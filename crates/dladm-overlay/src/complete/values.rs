@@ -47,11 +47,26 @@ impl Host {
             .collect()
     }
 
-    /// Overlays that are stored and not there.
+    /// Overlays that are stored and not there, or have VNICs that are.
     pub(super) fn stored_overlays(&self) -> Vec<Candidate> {
         let stored = self.ask(|daemons| daemons.stored_links());
-        let overlay = |link: &&StoredLink| !link.active && matches!(link.what, StoredWhat::Overlay { .. });
-        stored.iter().filter(overlay).map(|link| candidate(link.name.as_str(), "stored overlay")).collect()
+        let waits_on = |overlay: &StoredLink| {
+            stored.iter().any(|vnic| {
+                let over = matches!(&vnic.what, StoredWhat::Vnic { over, .. } if over.as_ref() == Some(&overlay.name));
+                !vnic.active && over
+            })
+        };
+        let candidate = |link: &StoredLink| {
+            let help = match link.what {
+                StoredWhat::Overlay { .. } if !link.active => "stored overlay",
+                StoredWhat::Overlay { .. } if waits_on(link) => {
+                    "overlay with stored VNICs that are not there"
+                }
+                _ => return None,
+            };
+            Some(candidate(link.name.as_str(), help))
+        };
+        stored.iter().filter_map(candidate).collect()
     }
 
     /// Encapsulation plugins.
