@@ -31,21 +31,21 @@ fn the_life_of_links_is_shown_as_it_happens() {
         if watching.lines().is_empty() { Err("no row".to_owned()) } else { Ok(()) }
     });
     host.create_overlay("demo0", 23, "10.0.0.1", "10.0.0.2", &[]);
-    watching.wait_for(LONG, "demo0           added        overlay, up");
+    watching.wait_for(LONG, "demo0           added          overlay, up");
     host.create_vnic("foo0", "demo0", &[]);
-    watching.wait_for(LONG, "foo0            added        vnic, up");
+    watching.wait_for(LONG, "foo0            added          vnic, up");
     host.dladm_ok(&["modify-overlay", "-p", "vxlan/ttl=9", "demo0"]);
-    watching.wait_for(LONG, "demo0           property     vxlan/ttl=9");
+    watching.wait_for(LONG, "demo0           property       vxlan/ttl=9");
     // Nobody asks for this one.
     host.net.ip(&["addr", "del", "10.0.0.1/32", "dev", "lo"]);
-    watching.wait_for(LONG, "demo0           degraded     address 10.0.0.1 is not on this host");
+    watching.wait_for(LONG, "demo0           degraded       address 10.0.0.1 is not on this host");
     host.net.ip(&["addr", "add", "10.0.0.1/32", "dev", "lo"]);
     host.kill9(Daemon::Overlayd);
     watching.wait_for(LONG, "driver-away");
     host.start_overlayd();
     watching.wait_for(LONG, "driver-back");
     host.dladm_ok(&["delete-vnic", "foo0"]);
-    watching.wait_for(LONG, "foo0            removed      vnic");
+    watching.wait_for(LONG, "foo0            removed        vnic");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 It runs until it is interrupted, and waits for overlayd when that goes away. Target tables are looked at
-once a second; an entry that comes and goes in between is not shown.
+once a second; an entry that comes and goes in between is not shown. Properties of search plugins, which
+varpd has, are not told.
 
 Examples:
   dladm monitor

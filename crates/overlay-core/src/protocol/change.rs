@@ -8,6 +8,7 @@ use crate::types::LinkName;
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum Change {
     /// A link is there.
+    #[serde(rename = "added")]
     LinkAdded {
         /// Its name.
         link: LinkName,
@@ -17,6 +18,7 @@ pub enum Change {
         state: LinkState,
     },
     /// A link has gone.
+    #[serde(rename = "removed")]
     LinkRemoved {
         /// Its name.
         link: LinkName,
@@ -24,6 +26,7 @@ pub enum Change {
         class: LinkClass,
     },
     /// A link has another name.
+    #[serde(rename = "renamed")]
     LinkRenamed {
         /// Its new name.
         link: LinkName,
@@ -31,13 +34,14 @@ pub enum Change {
         from: LinkName,
     },
     /// A link can carry frames, or can no longer.
+    #[serde(rename = "state")]
     LinkState {
         /// The link.
         link: LinkName,
         /// Whether it can.
         state: LinkState,
     },
-    /// A property of a link has another value: a link property, or one of an overlay.
+    /// A property of a link has another value: a link property, or one of an overlay that is not its search plugin's.
     Property {
         /// The link.
         link: LinkName,
@@ -46,16 +50,16 @@ pub enum Change {
         /// Its value, where it has one.
         value: Option<String>,
     },
-    /// An overlay does not work, or not for the same reason as before.
+    /// An overlay or a VNIC does not work, or not for the same reason as before.
     Degraded {
-        /// The overlay.
+        /// The link.
         link: LinkName,
         /// Why, for people.
         details: String,
     },
-    /// An overlay works again.
+    /// An overlay or a VNIC works again.
     Restored {
-        /// The overlay.
+        /// The link.
         link: LinkName,
     },
     /// More has happened than this client has taken; look again at what there is.

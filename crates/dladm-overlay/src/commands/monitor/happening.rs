@@ -9,15 +9,14 @@ use crate::commands::overlay_rows;
 use crate::table::{Cell, Column};
 
 pub(super) const COLUMNS: [Column; 4] =
-    [Column::new("TIME", 13), Column::new("LINK", 16), Column::new("CHANGE", 13), Column::new("DETAILS", 40)];
+    [Column::new("TIME", 13), Column::new("LINK", 16), Column::new("CHANGE", 15), Column::new("DETAILS", 40)];
 
 /// Something that is shown: a change of overlayd's, of a target table, or overlayd itself.
 pub(super) struct Happening {
     /// What it happened to; none where it is the whole host.
     pub(super) link: Option<LinkName>,
-    change: &'static str,
     details: String,
-    /// The members that it has in JSON, but for the time.
+    /// The members that it has in JSON, but for the time. Its `change` is the word for it in a row too.
     members: Map<String, Value>,
 }
 
@@ -38,24 +37,25 @@ impl Happening {
         let details =
             format!("{} {} {}", address(target.mac), destination.as_str(), overlay_rows::state(target.state));
         let members = json!({"change": "target", "link": link, "target": target});
-        Self { link: Some(link.clone()), change: "target", details, members: object(members) }
+        Self { link: Some(link.clone()), details, members: object(members) }
     }
 
     pub(super) fn target_removed(link: &LinkName, mac: Option<MacAddr>) -> Self {
         let members = json!({"change": "target-removed", "link": link, "mac": mac});
         let details = address(mac).to_string();
-        Self { link: Some(link.clone()), change: "target-gone", details, members: object(members) }
+        Self { link: Some(link.clone()), details, members: object(members) }
     }
 
     fn of_host(change: &'static str, details: &str) -> Self {
-        Self { link: None, change, details: details.to_owned(), members: object(json!({"change": change})) }
+        Self { link: None, details: details.to_owned(), members: object(json!({"change": change})) }
     }
 
     /// As a row under [`COLUMNS`].
     pub(super) fn row(&self, now: &ZonedDateTime) -> Vec<Cell> {
         let link = self.link.as_ref().map_or_else(Cell::empty, Cell::text);
         let details = if self.details.is_empty() { Cell::empty() } else { Cell::text(&self.details) };
-        vec![Cell::text(now.strftime("%H:%M:%S%.3f")), link, Cell::text(self.change), details]
+        let change = self.members.get("change").and_then(Value::as_str).unwrap_or_default();
+        vec![Cell::text(now.strftime("%H:%M:%S%.3f")), link, Cell::text(change), details]
     }
 
     /// As a line with one JSON object.
@@ -69,23 +69,21 @@ impl Happening {
 impl From<Change> for Happening {
     fn from(change: Change) -> Self {
         let members = object(serde_json::to_value(&change).unwrap_or_default());
-        let (link, change, details) = match change {
+        let (link, details) = match change {
             Change::LinkAdded { link, class, state } => {
-                (Some(link), "added", format!("{}, {}", word(json!(class)), word(json!(state))))
+                (Some(link), format!("{}, {}", word(json!(class)), word(json!(state))))
             }
-            Change::LinkRemoved { link, class } => (Some(link), "removed", word(json!(class))),
-            Change::LinkRenamed { link, from } => (Some(link), "renamed", format!("it was {from}")),
-            Change::LinkState { link, state } => (Some(link), "state", word(json!(state))),
+            Change::LinkRemoved { link, class } => (Some(link), word(json!(class))),
+            Change::LinkRenamed { link, from } => (Some(link), format!("it was {from}")),
+            Change::LinkState { link, state } => (Some(link), word(json!(state))),
             Change::Property { link, property, value } => {
-                (Some(link), "property", format!("{property}={}", value.unwrap_or_default()))
+                (Some(link), format!("{property}={}", value.unwrap_or_default()))
             }
-            Change::Degraded { link, details } => (Some(link), "degraded", details),
-            Change::Restored { link } => (Some(link), "restored", String::new()),
-            Change::Missed => {
-                (None, "missed", "more has happened than was read in time: dladm show-link".to_owned())
-            }
+            Change::Degraded { link, details } => (Some(link), details),
+            Change::Restored { link } => (Some(link), String::new()),
+            Change::Missed => (None, "more has happened than was read in time: dladm show-link".to_owned()),
         };
-        Self { link, change, details, members }
+        Self { link, details, members }
     }
 }
 

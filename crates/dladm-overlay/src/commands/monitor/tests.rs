@@ -25,16 +25,16 @@ fn each_change_is_a_line_that_people_can_read() {
     let mut twin = Twin { changes: every_change().into(), ..Twin::default() };
     let ran = twin.run("monitor");
     let expected = "\
-TIME         LINK            CHANGE       DETAILS
-03:04:05.600 web0            added        vnic, up
-03:04:05.600 web1            renamed      it was web0
-03:04:05.600 web1            property     mtu=1300
-03:04:05.600 blue0           state        down
-03:04:05.600 blue0           degraded     no route
-03:04:05.600 blue0           restored     --
-03:04:05.600 web1            removed      vnic
-03:04:05.600 --              missed       more has happened than was read in time: dladm show-link
-03:04:05.600 --              driver-away  overlayd does not run, or does not answer; waiting for it
+TIME         LINK            CHANGE         DETAILS
+03:04:05.600 web0            added          vnic, up
+03:04:05.600 web1            renamed        it was web0
+03:04:05.600 web1            property       mtu=1300
+03:04:05.600 blue0           state          down
+03:04:05.600 blue0           degraded       no route
+03:04:05.600 blue0           restored       --
+03:04:05.600 web1            removed        vnic
+03:04:05.600 --              missed         more has happened than was read in time: dladm show-link
+03:04:05.600 --              driver-away    overlayd does not run, or does not answer; waiting for it
 ";
     assert_eq!((ran.status, &*ran.out, &*ran.err), (0, expected, ""));
 }
@@ -46,12 +46,28 @@ fn each_change_is_an_object_that_programs_can_read() {
     let lines: Vec<serde_json::Value> =
         ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let changes: Vec<_> = lines.iter().map(|line| line["change"].as_str().unwrap()).collect();
-    let expected =
-        ["link-added", "link-renamed", "property", "link-state", "degraded", "restored", "link-removed"];
+    let expected = ["added", "renamed", "property", "state", "degraded", "restored", "removed"];
     assert_eq!(changes[..7], expected);
     assert_eq!(changes[7..], ["missed", "driver-away"]);
     assert!(lines.iter().all(|line| line["time"] == "2026-01-02T03:04:05.6Z"), "{}", ran.out);
     assert_eq!((&lines[2]["property"], &lines[2]["value"]), (&"mtu".into(), &"1300".into()));
+}
+
+#[test]
+fn a_row_and_an_object_have_the_same_word_for_a_change() {
+    let (mut text, mut json) = (Vec::new(), Vec::new());
+    let target = target(Some("2:8:20:0:0:1"), "192.0.2.20:4789");
+    let of_targets =
+        || [Happening::target(&name("blue0"), &target), Happening::target_removed(&name("blue0"), None)];
+    let all = || every_change().into_iter().map(Happening::from).chain(of_targets());
+    for (one, same) in all().zip(all()) {
+        text.push(one.row(&crate::commands::twin::moment())[2].as_str().to_owned());
+        let object: serde_json::Value =
+            serde_json::from_str(&same.json(&crate::commands::twin::moment())).unwrap();
+        json.push(object["change"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(text, json);
+    assert_eq!(text[8..], ["target", "target-removed"]);
 }
 
 #[test]
