@@ -200,7 +200,7 @@ fn every_command_and_option_has_a_case() {
             missing.push(command.get_name().to_owned());
         }
         for option in command.get_arguments().filter(|argument| !argument.is_positional()) {
-            if !of_command.iter().any(|words| words.iter().any(|word| is(word, option))) {
+            if !of_command.iter().any(|words| words.iter().any(|word| is(word, option, command))) {
                 missing.push(format!("{} {}", command.get_name(), option.get_id()));
             }
         }
@@ -208,15 +208,43 @@ fn every_command_and_option_has_a_case() {
     assert!(missing.is_empty(), "no file has a case of {}", missing.join(", "));
 }
 
-/// Whether a word gives an option.
-fn is(word: &str, option: &clap::Arg) -> bool {
+/// Whether a word gives an option of a command.
+fn is(word: &str, option: &clap::Arg, command: &clap::Command) -> bool {
     let long = option
         .get_long()
         .is_some_and(|long| word.strip_prefix("--").is_some_and(|word| word.split('=').next() == Some(long)));
-    let short = option
-        .get_short()
-        .is_some_and(|short| !word.starts_with("--") && word.starts_with('-') && word.contains(short));
+    let short = option.get_short().is_some_and(|short| shorts(word, command).contains(&short));
     long || short
+}
+
+/// The short options that a word gives: those without a value, and at most one that takes the rest for its own.
+fn shorts(word: &str, command: &clap::Command) -> Vec<char> {
+    let Some(letters) = word.strip_prefix('-').filter(|rest| !rest.starts_with('-')) else {
+        return Vec::new();
+    };
+    let takes_rest = |letter: &char| {
+        let option = command.get_arguments().find(|argument| argument.get_short() == Some(*letter));
+        option.is_none_or(|option| option.get_action().takes_values())
+    };
+    let flags = letters.chars().take_while(|letter| !takes_rest(letter)).count();
+    letters.chars().take(flags + 1).collect()
+}
+
+#[test]
+fn a_short_option_is_given_where_it_stands_and_not_in_values() {
+    let tree = cli::command();
+    let command = tree.find_subcommand("create-vnic").unwrap();
+    for (word, expected) in [
+        ("-l", "l"),
+        ("-tl", "tl"),
+        ("-ldemo0", "l"),
+        ("-tR{root}", "tR"),
+        ("--link", ""),
+        ("-1", "1"),
+        ("x", ""),
+    ] {
+        assert_eq!(String::from_iter(shorts(word, command)), expected, "{word}");
+    }
 }
 
 /// A directory of one case's own.
