@@ -2,6 +2,7 @@ use std::ffi::OsString;
 
 use overlay_core::property::{Permission, PropertySpec};
 
+use crate::cli;
 use crate::daemons::Daemons;
 
 /// What the help of a command says beside what is always there: the properties of search plugins, which varpd has.
@@ -29,17 +30,8 @@ fn searches(daemons: &mut dyn Daemons) -> String {
 
 fn list(title: &str, specs: &[PropertySpec]) -> String {
     let given = specs.iter().filter(|spec| spec.permission == Permission::ReadWrite);
-    let rows: String = given.map(row).collect();
+    let rows: String = given.map(cli::property_help).collect();
     if rows.is_empty() { rows } else { format!("\n{title}:\n{rows}") }
-}
-
-fn row(spec: &PropertySpec) -> String {
-    let note = match &spec.default {
-        Some(default) => format!(" [default: {default}]"),
-        None if spec.required => " [required]".to_owned(),
-        None => String::new(),
-    };
-    format!("  {:<18} {}{note}\n", spec.name, spec.doc)
 }
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ fn link_property_help(spec: &PropertySpec) -> String {
     property_line(spec, &possible)
 }
 
-fn property_help(spec: &PropertySpec) -> String {
+/// A property in a list of those that can be given.
+pub(crate) fn property_help(spec: &PropertySpec) -> String {
     property_line(spec, "")
 }
 

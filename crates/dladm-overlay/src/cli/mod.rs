@@ -16,6 +16,7 @@ use std::ffi::OsString;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use format::{Format, Statistics};
+pub(crate) use help::property_help;
 pub(crate) use link::{RenameLink, ResetLinkprop, SetLinkprop, ShowLink, ShowLinkprop};
 pub(crate) use monitor::Monitor;
 pub(crate) use overlay::{CreateOverlay, DeleteOverlay, ModifyOverlay, ShowOverlay, ShowSearch, UpOverlay};
