@@ -16,6 +16,7 @@ mod overlay_rows;
 mod overlay_statistics;
 mod rename_link;
 mod reset_linkprop;
+mod rounds;
 mod set_linkprop;
 mod show_link;
 mod show_linkprop;

@@ -1,11 +1,10 @@
 //! What `show-overlay -s` counts, once or by what was added to it.
 
-use std::collections::HashMap;
-
 use overlay_core::protocol::{LinkInfo, MuxInfo, OverlayInfo};
 use overlay_core::types::LinkName;
 
 use super::overlay_rows as rows;
+use super::rounds::Rounds;
 use crate::error::{Error, Failure};
 use crate::session::Session;
 use crate::table::Cell;
@@ -46,29 +45,18 @@ fn uses(overlay: &OverlayInfo, mux: &MuxInfo) -> bool {
         && value("listen_port") == Some(mux.listen.port().to_string())
 }
 
-/// What each row counted in the round before.
-#[derive(Debug, Default)]
-pub(super) struct Rounds {
-    before: HashMap<(String, String), u64>,
-}
-
-impl Rounds {
-    /// The rows with what was counted since the last round; what is no count, or tells how much there is now, as it is.
-    pub(super) fn advance(&mut self, rows: Vec<Vec<Cell>>) -> Vec<Vec<Cell>> {
-        rows.into_iter().map(|row| self.since(row)).collect()
-    }
-
-    fn since(&mut self, mut row: Vec<Cell>) -> Vec<Cell> {
+/// The rows with what was counted since the last round; what is no count, or tells how much there is now, as it is.
+pub(super) fn since(counted: &mut Rounds<(String, String)>, mut rows: Vec<Vec<Cell>>) -> Vec<Vec<Cell>> {
+    counted.advance();
+    for row in &mut rows {
         if let [of, counter, value] = &mut row[..]
             && counter.as_str() != rows::WAITING
             && let Some(now) = value.count()
         {
-            let before = self.before.insert((of.as_str().to_owned(), counter.as_str().to_owned()), now);
-            // A counter that has gone back counts anew.
-            *value = Cell::number(now.checked_sub(before.unwrap_or(0)).unwrap_or(now));
+            *value = Cell::number(counted.since((of.as_str().to_owned(), counter.as_str().to_owned()), now));
         }
-        row
     }
+    rows
 }
 
 #[cfg(test)]
@@ -83,7 +71,7 @@ mod tests {
     #[test]
     fn only_what_was_added_is_shown_after_the_first_round() {
         let mut rounds = Rounds::default();
-        let mut round = |rows: [Vec<Cell>; 2]| rounds.advance(rows.into());
+        let mut round = |rows: [Vec<Cell>; 2]| since(&mut rounds, rows.into());
         assert_eq!(round([row("to-wire", 5), row("waiting", 2)]), [row("to-wire", 5), row("waiting", 2)]);
         assert_eq!(round([row("to-wire", 7), row("waiting", 2)]), [row("to-wire", 2), row("waiting", 2)]);
         assert_eq!(round([row("to-wire", 1), row("waiting", 0)]), [row("to-wire", 1), row("waiting", 0)]);

@@ -1,11 +1,12 @@
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
 use overlay_core::control::ClientError;
 use overlay_core::protocol::{InstanceInfo, OverlayInfo, Status};
 use overlay_core::types::LinkId;
 
-use super::overlay_statistics::{self, Rounds};
-use super::{Outcome, overlay_rows as rows, statistics, stored, stored_overlays};
+use super::rounds::{self, Rounds};
+use super::{Outcome, overlay_rows as rows, overlay_statistics, statistics, stored, stored_overlays};
 use crate::cli::ShowOverlay;
 use crate::error::{Error, Failure};
 use crate::session::Session;
@@ -28,19 +29,16 @@ pub(super) fn run(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<
     let interval = statistics::interval(COMMAND, arguments.interval.as_deref())?;
     let (fields, style) = (arguments.format.fields.as_deref(), arguments.format.style(human));
     let mut printer = session.printer(COMMAND, columns, fields, style)?;
-    let mut rounds = Rounds::default();
-    loop {
+    let mut counted = Rounds::default();
+    rounds::repeat(session, interval, |session| {
         let (rows, outcome) = rows(arguments, session)?;
         let shown = rows.len();
-        let text = printer.render(&rounds.advance(rows));
+        let text = printer.render(&overlay_statistics::since(&mut counted, rows));
         session.show(&text)?;
         // Overlays that were named have all gone.
         let ended = shown == 0 && outcome == Outcome::Partial;
-        let Some(interval) = interval.filter(|_| !ended) else { return Ok(outcome) };
-        if (session.pause)(interval).is_break() {
-            return Ok(outcome);
-        }
-    }
+        Ok(if ended { ControlFlow::Break(outcome) } else { ControlFlow::Continue(outcome) })
+    })
 }
 
 fn rows(arguments: &ShowOverlay, session: &mut Session<'_>) -> Result<(Vec<Vec<Cell>>, Outcome), Error> {

@@ -1,11 +1,13 @@
-//! Counters that are shown once or, every so many seconds, by what was added to them.
+//! What links have carried.
 
-use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use overlay_core::protocol::{LinkCounters, LinkInfo};
 use overlay_core::types::LinkId;
 
+use super::Outcome;
+use super::rounds::{self, Rounds};
 use crate::error::{Error, Failure};
 use crate::session::Session;
 use crate::table::{Cell, Column, Printer};
@@ -26,16 +28,14 @@ pub(super) fn show(
     find: impl Fn(&mut Session<'_>) -> Result<Vec<LinkInfo>, Error>,
     rows: impl Fn(&[LinkInfo]) -> Vec<Vec<Cell>>,
 ) -> Result<(), Error> {
-    let mut rounds = Rounds::default();
-    loop {
-        let links = find(session)?;
-        let text = printer.render(&rows(&rounds.advance(links)));
+    let mut counted = Rounds::default();
+    let shown = rounds::repeat(session, interval, |session| {
+        let links = since(&mut counted, find(session)?);
+        let text = printer.render(&rows(&links));
         session.show(&text)?;
-        let Some(interval) = interval else { return Ok(()) };
-        if (session.pause)(interval).is_break() {
-            return Ok(());
-        }
-    }
+        Ok(ControlFlow::Continue(Outcome::Whole))
+    });
+    shown.map(drop)
 }
 
 /// The columns LINK to OERRORS, which every table of link counters has.
@@ -63,36 +63,18 @@ pub(super) fn row(link: &LinkInfo) -> Vec<Cell> {
     ]
 }
 
-/// What each link had carried in the round before.
-#[derive(Debug, Default)]
-struct Rounds {
-    before: HashMap<LinkId, LinkCounters>,
-}
-
-impl Rounds {
-    /// The links with what they have carried since the last round; the total for those new in this one.
-    fn advance(&mut self, links: Vec<LinkInfo>) -> Vec<LinkInfo> {
-        let totals = links.iter().map(|link| (link.id, link.counters)).collect();
-        let before = std::mem::replace(&mut self.before, totals);
-        let since = |link: LinkInfo| match before.get(&link.id) {
-            Some(before) => LinkInfo { counters: added(link.counters, before), ..link },
-            None => link,
-        };
-        links.into_iter().map(since).collect()
+/// The links with what they have carried since the last round.
+fn since(counted: &mut Rounds<(LinkId, usize)>, mut links: Vec<LinkInfo>) -> Vec<LinkInfo> {
+    counted.advance();
+    for link in &mut links {
+        let LinkCounters { in_frames, in_bytes, in_drops, out_frames, out_bytes, out_drops } =
+            &mut link.counters;
+        let counters = [in_frames, in_bytes, in_drops, out_frames, out_bytes, out_drops];
+        for (at, counter) in counters.into_iter().enumerate() {
+            *counter = counted.since((link.id, at), *counter);
+        }
     }
-}
-
-/// A counter that has gone back counts anew: the driver was started in between.
-fn added(now: LinkCounters, before: &LinkCounters) -> LinkCounters {
-    let since = |now: u64, before: u64| now.checked_sub(before).unwrap_or(now);
-    LinkCounters {
-        in_frames: since(now.in_frames, before.in_frames),
-        in_bytes: since(now.in_bytes, before.in_bytes),
-        in_drops: since(now.in_drops, before.in_drops),
-        out_frames: since(now.out_frames, before.out_frames),
-        out_bytes: since(now.out_bytes, before.out_bytes),
-        out_drops: since(now.out_drops, before.out_drops),
-    }
+    links
 }
 
 #[cfg(test)]
@@ -100,22 +82,16 @@ mod tests {
     use super::super::twin;
     use super::*;
 
-    fn round(rounds: &mut Rounds, in_frames: u64) -> u64 {
-        let mut link = twin::vnic();
-        link.counters = LinkCounters { in_frames, ..LinkCounters::default() };
-        rounds.advance(vec![link])[0].counters.in_frames
-    }
-
     #[test]
-    fn the_first_round_is_the_total_and_the_next_what_was_added() {
-        let mut rounds = Rounds::default();
-        assert_eq!([10, 15, 15].map(|total| round(&mut rounds, total)), [10, 5, 0]);
-    }
-
-    #[test]
-    fn counters_that_begin_anew_are_shown_as_they_are() {
-        let mut rounds = Rounds::default();
-        assert_eq!([10, 3, 4].map(|total| round(&mut rounds, total)), [10, 3, 1]);
+    fn each_counter_of_each_link_is_held_against_its_own() {
+        let mut counted = Rounds::default();
+        let mut round = |in_frames, out_drops| {
+            let mut link = twin::vnic();
+            link.counters = LinkCounters { in_frames, out_drops, ..LinkCounters::default() };
+            let counters = since(&mut counted, vec![link])[0].counters;
+            (counters.in_frames, counters.out_drops)
+        };
+        assert_eq!([round(10, 7), round(15, 8)], [(10, 7), (5, 1)]);
     }
 
     #[test]
