@@ -211,6 +211,11 @@ impl Carrier {
         self.due = due;
     }
 
+    /// Takes note of who has called it: before it looks for a newer table than it has.
+    pub(super) fn hear_calls(&mut self) {
+        self.pace.hear_calls();
+    }
+
     /// How long it may sleep.
     pub(super) fn sleep(&mut self) -> EpollTimeout {
         let clock = self.shared.clock;

@@ -12,7 +12,7 @@ use super::leases;
 use super::mux::Mux;
 use super::table::{Source, Table, Token, Way};
 use super::underlay;
-use super::workers::Workers;
+use super::workers::{Workers, usual_count};
 use crate::datapath::{Demux, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings, Waiting};
 use crate::device::{DeviceKit, Housed, NamespaceError, TapDevice, TapError, TapSpec, Zone};
 use crate::engine::{DeviceSpec, Engine, Existing, LeaseInfo, OverlaySpec};
@@ -81,11 +81,19 @@ impl UserspaceEngine {
     /// # Errors
     /// What it needs from the system and does not get.
     pub fn start() -> Result<Self, StartError> {
+        Self::with_workers(usual_count())
+    }
+
+    /// The same with so many workers, whatever processors there are: for tests of what happens between workers.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start).
+    pub fn with_workers(count: usize) -> Result<Self, StartError> {
         let (clock, desk) = (Clock::start(), Arc::<Desk>::default());
         let attention = EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let attention = Arc::new(attention.map_err(io::Error::from)?);
         let losses = Arc::<AtomicBool>::default();
-        let (kit, workers) = (DeviceKit::new()?, Workers::start(clock, &desk, &attention, &losses)?);
+        let (kit, workers) = (DeviceKit::new()?, Workers::start(count, clock, &desk, &attention, &losses)?);
         let (overlays, muxes) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self { kit, workers, losses, clock, desk, attention, overlays, muxes, last_token: 0 })
     }
@@ -136,13 +144,15 @@ impl UserspaceEngine {
     }
 
     /// Makes a device what it was before a change that failed.
-    fn take_back(&mut self, over: LinkId, before: TapSpec, port: Arc<Port<TapDevice>>) {
+    pub(super) fn take_back(&mut self, over: LinkId, before: TapSpec, port: &Port<TapDevice>) {
         if let Err(error) = self.kit.resize(port.device(), &before) {
             tracing::warn!("the MTU of {} is not what it was: {error}", before.name);
         }
         let member = self.overlays.get_mut(&over);
         if let Some(device) = member.and_then(|member| member.ports.get_mut(&before.link)) {
-            (device.spec, device.port.what) = (before, port);
+            // What has begun to wait by the settings that are taken back is still given.
+            device.port.what = Arc::new(device.port.what.changed(port.settings().clone()));
+            device.spec = before;
         }
         self.publish(over);
     }
@@ -348,7 +358,7 @@ impl Engine for UserspaceEngine {
         if outcome.is_ok() && wanted.name != before.name {
             outcome = self.kit.rename(port.device(), &wanted);
         }
-        outcome.inspect_err(|_| self.take_back(over, before, port))
+        outcome.inspect_err(|_| self.take_back(over, before, &port))
     }
 
     fn settle_device(&mut self, over: LinkId, spec: &DeviceSpec) -> Result<(), TapError> {

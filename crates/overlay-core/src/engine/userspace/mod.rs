@@ -20,4 +20,7 @@ mod underlay;
 mod workers;
 mod zones;
 
+#[cfg(test)]
+mod tests;
+
 pub use engine::{StartError, UserspaceEngine};

@@ -65,6 +65,8 @@ pub(super) fn alarm(token: Token, roster: &Arc<Roster>, wake: &Arc<EventFd>) -> 
 #[derive(Debug)]
 pub(super) struct Pace {
     roster: Arc<Roster>,
+    /// Room for what is taken from the roster.
+    called: Vec<Token>,
     /// When, for each VNIC that the worker is to come back to; and all these moments in order, some of them outdated.
     due: HashMap<Token, Nanos>,
     order: BinaryHeap<Reverse<(Nanos, Token)>>,
@@ -74,8 +76,8 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(roster: Arc<Roster>) -> Self {
-        let (due, order, paused) = Default::default();
-        Self { roster, due, order, paused }
+        let (called, due, order, paused) = Default::default();
+        Self { roster, called, due, order, paused }
     }
 
     /// Comes back to a VNIC at this moment at the latest.
@@ -105,19 +107,24 @@ impl Pace {
         self.paused.remove(&token)
     }
 
-    /// Whether there is nothing to come back to and nobody calls.
+    /// Whether there is nothing to come back to.
     pub(super) fn is_idle(&self) -> bool {
-        self.due.is_empty() && !self.roster.any()
+        self.due.is_empty()
+    }
+
+    /// Comes back at once to whom it has been called to. Who called may have done so by a table that is newer than the
+    /// one this worker has: the worker looks for a newer one after this, and before it comes back to anybody.
+    pub(super) fn hear_calls(&mut self) {
+        if self.roster.any() {
+            let mut called = std::mem::take(&mut self.called);
+            self.roster.take(&mut called);
+            called.drain(..).for_each(|token| self.come_back(token, Nanos::default()));
+            self.called = called;
+        }
     }
 
     /// The VNICs to come back to at this moment, added to `into`.
     pub(super) fn take_due(&mut self, now: Nanos, into: &mut Vec<Token>) {
-        if self.roster.any() {
-            self.roster.take(into);
-            into.iter().for_each(|token| {
-                self.due.remove(token);
-            });
-        }
         while let Some((_, token)) = self.first().filter(|(at, _)| *at <= now) {
             self.order.pop();
             self.due.remove(&token);
@@ -187,8 +194,9 @@ mod tests {
     fn who_is_called_comes_before_his_moment() {
         let mut pace = pace();
         pace.pause(Token(1), Nanos(50));
-        pace.roster.call(Token(1));
-        assert!(!pace.is_idle());
+        (0..2).for_each(|_| pace.roster.call(Token(1)));
+        assert_eq!(due(&mut pace, 0), [0; 0], "calls are not heard at any time");
+        pace.hear_calls();
         assert_eq!(due(&mut pace, 0), [1]);
         assert_eq!(due(&mut pace, 50), [0; 0], "he has been come back to");
         assert!(pace.resume(Token(1)) && !pace.resume(Token(1)));

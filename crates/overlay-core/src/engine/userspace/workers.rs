@@ -49,16 +49,20 @@ struct Shared {
     ending: AtomicBool,
 }
 
+/// How many workers a host has: one for every two processors (docs/adr/0007).
+pub(super) fn usual_count() -> usize {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    (processors / 2).clamp(1, WORKERS_MAX)
+}
+
 impl Workers {
-    /// One for every two processors (docs/adr/0007).
     pub(super) fn start(
+        count: usize,
         clock: Clock,
         desk: &Arc<Desk>,
         attention: &Arc<EventFd>,
         losses: &Arc<AtomicBool>,
     ) -> io::Result<Self> {
-        let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let count = (processors / 2).clamp(1, WORKERS_MAX);
         let shared = Arc::new(Shared {
             table: Mutex::default(),
             generation: AtomicU64::new(0),
@@ -188,6 +192,8 @@ impl Shared {
                 // Before the generation is looked at: a wake-up that comes after that look must stay.
                 let _ = wake.read();
             }
+            // Before it too: who has called may have a newer table than this worker had.
+            carrier.hear_calls();
             let newest = self.generation.load(Ordering::Acquire);
             if newest != generation {
                 generation = newest;
@@ -237,7 +243,7 @@ mod tests {
         thread::spawn(move || {
             let attention = Arc::new(EventFd::new().unwrap());
             let workers =
-                Workers::start(Clock::start(), &Arc::default(), &attention, &Arc::default()).unwrap();
+                Workers::start(2, Clock::start(), &Arc::default(), &attention, &Arc::default()).unwrap();
             (0..20_000).for_each(|_| workers.publish(Table::default()));
             done.send(()).unwrap();
         });
@@ -267,7 +273,7 @@ mod tests {
     #[test]
     fn a_question_of_a_frame_that_has_waited_wakes_who_takes_it() {
         let (desk, attention) = (Arc::<Desk>::default(), Arc::new(EventFd::new().unwrap()));
-        let workers = Workers::start(Clock::start(), &desk, &attention, &Arc::default()).unwrap();
+        let workers = Workers::start(2, Clock::start(), &desk, &attention, &Arc::default()).unwrap();
         let way = Way { overlay: dynamic(&desk), mux: None };
         workers.publish(Table { overlays: [(link(), way)].into(), ..Table::default() });
         let mut frame = FrameBuf::default();
