@@ -98,6 +98,7 @@ impl<D: Device> Overlay<D> {
 
     /// Hands a frame to one VNIC, at once or when its rate lets it.
     pub(super) fn hand(&self, port: &Port<D>, inner: &Inner<'_>, from: Direction) {
+        port.hear(inner);
         match port.shaper() {
             None => self.give(port, inner, from),
             Some(shaper) => self.queue(port, shaper, inner, from),

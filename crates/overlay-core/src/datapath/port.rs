@@ -191,6 +191,14 @@ impl<D: Device> Port<D> {
         self.body.guard.check(&self.settings, frame, now)
     }
 
+    /// Notes what a frame that is for it says to its DHCP clients: once, and before it waits, while a run has its messages
+    /// apart.
+    pub(super) fn hear(&self, inner: &Inner<'_>) {
+        if self.settings.policy.protection.ip_nospoof {
+            self.body.guard.hear(&self.settings, inner);
+        }
+    }
+
     /// Gives it a frame of the tunnel, with the tag of its own VLAN taken out; `count` is told what came of it, once or,
     /// of a super-frame that had to go in frames, for each of them.
     pub(super) fn give(&self, inner: &Inner<'_>, count: &mut impl FnMut(Result<(), DropReason>, Load)) {
@@ -201,9 +209,6 @@ impl<D: Device> Port<D> {
             }
             count(outcome, load);
         };
-        if self.settings.policy.protection.ip_nospoof {
-            self.body.guard.hear(&self.settings, inner);
-        }
         let Some(vnet) = inner.vnet_for(self.settings.mtu) else {
             return count(Err(DropReason::TooBig), inner.load);
         };

@@ -341,3 +341,31 @@ fn what_was_given_before_a_restart_is_still_the_clients() {
     assert!(after.drops().is_empty());
     assert_eq!(after.overlay.ports()[1].leases(), None, "whoever may use any address has none to keep");
 }
+
+#[test]
+fn every_answer_of_a_run_that_waits_is_heard() {
+    use crate::datapath::twin::point;
+    use crate::offload::{Member, Run};
+    let mut bench = bench();
+    let policy = bench.overlay.ports()[0].settings().policy.clone();
+    bench.set_policy(0, PortPolicy { maxbw: "10M".parse().ok(), ..policy });
+    let named = [&asks_for(OTHER_V4)[..], &[61, 2, 0, 9]].concat();
+    bench.transmit(0, &request(7, LEASED_V4));
+    bench.transmit(0, &from_client(&dhcp4(1, 8, OWN, [NOWHERE; 2], &named)));
+    let answers = [ack(7, LEASED_V4), ack(8, OTHER_V4)].map(|mut answer| {
+        // Without a checksum a datagram stays alone.
+        answer[40] = 1;
+        answer
+    });
+    let ethernet = crate::wire::Ethernet::parse(&answers[0]).unwrap();
+    let [first, next] = [0, 1].map(|place| Member::new(&answers[place], &ethernet).unwrap());
+    let payloads = [&answers[0][first.payload()], &answers[1][next.payload()]];
+    let mut run = Run::new(&answers[0], first);
+    assert!(run.join(&answers[1], next));
+    bench.overlay.receive_inner(point().ip(), &Inner::run(&mut run, &payloads, ethernet));
+    assert_eq!(bench.overlay.counters().info().waiting, 2);
+    bench.overlay.drain(&bench.overlay.ports()[0], crate::types::Nanos(1_000_000_000));
+    let (_, leases) = bench.overlay.ports()[0].leases().unwrap();
+    let held: Vec<_> = leases.iter().map(|lease| lease.network.to_string()).collect();
+    assert_eq!(held, [LEASED_V4, OTHER_V4].map(|address| format!("{address}/32")));
+}
