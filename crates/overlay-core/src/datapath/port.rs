@@ -173,7 +173,8 @@ impl<D: Device> Port<D> {
         self.settings.vid.is_none() || self.settings.vid == vid
     }
 
-    /// What DHCP has given its clients, and how often that has changed; none where it may use any address.
+    /// What DHCP has given its clients, with a number that is another after each change and on every other VNIC; none where
+    /// it may use any address.
     pub fn leases(&self) -> Option<(u64, Vec<Lease>)> {
         self.settings.policy.protection.ip_nospoof.then(|| self.body.guard.leases())
     }
@@ -181,6 +182,11 @@ impl<D: Device> Port<D> {
     /// Takes over what DHCP gave its clients before.
     pub fn restore_leases(&self, leases: Vec<Lease>) {
         self.body.guard.restore(leases);
+    }
+
+    /// Ends what DHCP has given: it is in another place, with other clients.
+    pub fn end_leases(&self) {
+        self.body.guard.end_leases();
     }
 
     /// Whether it may send a frame.

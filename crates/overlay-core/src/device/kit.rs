@@ -40,6 +40,8 @@ pub struct Housed {
     pub tap: TapDevice,
     /// The zone that it is in; none on the host.
     pub zone: Option<Zone>,
+    /// Whether an earlier process has left it there.
+    pub stayed: bool,
 }
 
 /// Why a device could not be made, adopted, moved or ended.
@@ -131,7 +133,7 @@ impl DeviceKit {
         let tap = cradle.within(|| spec.attach(spec.name.as_str(), None))??;
         cradle.within(|| place.raise(spec, in_place))??;
         tap.keep().map_err(|error| spec.failed("keep", error))?;
-        Ok(Housed { tap, zone: place.zone })
+        Ok(Housed { tap, zone: place.zone, stayed: false })
     }
 
     /// Takes over the device that an earlier process has left, with its addresses and routes, wherever it is; moves it
@@ -143,14 +145,15 @@ impl DeviceKit {
         let wanted = spec.zone.as_ref().map(|zone| self.place(Some(zone))).transpose()?;
         let Some((place, device)) = self.search(spec, wanted.as_ref())? else { return self.create(spec) };
         let tap = place.take_over(spec, &device)?;
-        let Some(wanted) = wanted else { return Ok(Housed { tap, zone: place.zone }) };
+        let Some(wanted) = wanted else { return Ok(Housed { tap, zone: place.zone, stayed: true }) };
+        let stayed = place.namespace.is(&wanted.namespace);
         let zone = wanted.receive(&tap, spec)?;
         if tap.pins() != zone.as_ref() && tap.pins().is_some() {
             // It is opened again where it is now, or the zone that it was in could not end.
             drop(tap);
-            return self.adopt(spec);
+            return Ok(Housed { stayed, ..self.adopt(spec)? });
         }
-        Ok(Housed { tap, zone })
+        Ok(Housed { tap, zone, stayed })
     }
 
     /// Moves a device to its zone, or to the host when it has none, under its own name, with its address and MTU;

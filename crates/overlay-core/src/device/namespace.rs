@@ -65,6 +65,11 @@ impl Namespace {
         })
     }
 
+    /// Whether both are the same.
+    pub fn is(&self, other: &Self) -> bool {
+        self.identity().is_ok_and(|own| other.identity().is_ok_and(|other| own == other))
+    }
+
     pub(super) fn identity(&self) -> Result<Identity, NamespaceError> {
         Identity::of(self.0.metadata()).map_err(NamespaceError::on("tell"))
     }

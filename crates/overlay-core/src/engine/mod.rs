@@ -119,7 +119,7 @@ pub trait Engine {
     fn change_device(&mut self, over: LinkId, spec: &DeviceSpec) -> Result<(), TapError>;
 
     /// Moves a VNIC's device to the zone that `spec` says, or to the host when it says none, with its address, MTU and
-    /// counters; nothing when it is there. It arrives down and without addresses. Other devices carry on meanwhile.
+    /// counters; nothing when it is there. It arrives down and without addresses, and what DHCP has given there has ended. Other devices carry on meanwhile.
     ///
     /// # Errors
     /// Why it cannot be moved; it is where it was then.
@@ -167,13 +167,12 @@ pub trait Engine {
     fn device_offloads(&self, over: LinkId, link: LinkId) -> OffloadInfo;
 
     /// What DHCP has given the clients of a VNIC that may use no other addresses, with a number that is another when that
-    /// has changed.
-    fn leases(&self, _over: LinkId, _link: LinkId) -> Option<(u64, Vec<LeaseInfo>)> {
-        None
-    }
+    /// has changed, and on every other device, and never 0.
+    fn leases(&self, over: LinkId, link: LinkId) -> Option<(u64, Vec<LeaseInfo>)>;
 
-    /// Tells a VNIC's device what DHCP had given before this start.
-    fn restore_leases(&mut self, _over: LinkId, _link: LinkId, _leases: Vec<LeaseInfo>) {}
+    /// Tells a VNIC what DHCP had given before this start. Nothing when its device has been made anew or moved since: there
+    /// are other clients.
+    fn restore_leases(&mut self, over: LinkId, link: LinkId, leases: Vec<LeaseInfo>);
 
     /// The underlay sockets and what they count.
     fn muxes(&self) -> Vec<MuxInfo>;

@@ -1,4 +1,5 @@
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::types::{Moment, Network};
 
@@ -10,12 +11,23 @@ const HELD_MAX: usize = 64;
 const FOR_EVER: u32 = u32::MAX;
 
 /// What the DHCP clients of a VNIC have asked for, and been given.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Leases {
     asked: Vec<Asked>,
     held: Vec<Lease>,
-    /// How often what is held has changed.
-    changes: u64,
+    /// The number of what is held: another one after each change, which nothing else in this process has had.
+    state: u64,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        Self { asked: Vec::new(), held: Vec::new(), state: next_state() }
+    }
+}
+
+fn next_state() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// A question to DHCP servers.
@@ -102,12 +114,12 @@ impl Leases {
 
     fn forget(&mut self, network: &Network) {
         self.held.retain(|held| held.network != *network);
-        self.changes += 1;
+        self.state = next_state();
     }
 
-    /// How often what is held has changed.
-    pub(super) const fn changes(&self) -> u64 {
-        self.changes
+    /// The number of what is held, never 0.
+    pub(super) const fn state(&self) -> u64 {
+        self.state
     }
 
     /// All that is held.
@@ -121,7 +133,7 @@ impl Leases {
         let others = leases.into_iter().filter(|lease| !known.contains(&lease.network));
         self.held.extend(others);
         self.held.truncate(HELD_MAX);
-        self.changes += 1;
+        self.state = next_state();
     }
 
     /// Takes note of an answer to a question that was asked.
@@ -131,7 +143,7 @@ impl Leases {
         if !asked.v6 {
             // A client has one IPv4 address.
             self.held.retain(|held| !held.network.is_ipv4() || held.client != asked.client);
-            self.changes += 1;
+            self.state = next_state();
         }
         for (network, seconds) in &answer.granted {
             self.forget(network);
@@ -153,6 +165,6 @@ impl Leases {
             seconds => asked.at.after(u64::from(seconds) * 1000),
         };
         self.held.push(Lease { network, client: asked.client.clone(), until });
-        self.changes += 1;
+        self.state = next_state();
     }
 }

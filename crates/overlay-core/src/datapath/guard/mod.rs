@@ -72,12 +72,17 @@ impl Guard {
     /// How often what DHCP has given the VNIC has changed, and all of it.
     pub(super) fn leases(&self) -> (u64, Vec<Lease>) {
         let leases = self.leases.read().unwrap_or_else(PoisonError::into_inner);
-        (leases.changes(), leases.all())
+        (leases.state(), leases.all())
     }
 
     /// Takes over what DHCP gave the VNIC before.
     pub(super) fn restore(&self, leases: Vec<Lease>) {
         self.leases.write().unwrap_or_else(PoisonError::into_inner).restore(leases);
+    }
+
+    /// Forgets what DHCP has given, and what it has been asked for.
+    pub(super) fn end_leases(&self) {
+        *self.leases.write().unwrap_or_else(PoisonError::into_inner) = Leases::default();
     }
 
     /// Notes what a frame that a protected VNIC is given says to its DHCP clients.

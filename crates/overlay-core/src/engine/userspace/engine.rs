@@ -55,6 +55,8 @@ pub(super) struct Device {
     pub(super) port: Watched<Port<TapDevice>>,
     /// The zone that it has been put into or found in; none on the host.
     pub(super) zone: Option<Zone>,
+    /// Whether it has been in one place since an earlier run: who is there goes on.
+    pub(super) stayed: bool,
 }
 
 /// Something with a descriptor that a worker watches.
@@ -183,7 +185,7 @@ impl UserspaceEngine {
 
     fn raise(&mut self, spec: &DeviceSpec, existing: Existing) -> Result<Device, TapError> {
         let tap_spec = tap_spec(spec);
-        let Housed { tap, zone } = match existing {
+        let Housed { tap, zone, stayed } = match existing {
             Existing::Refuse => self.kit.create(&tap_spec)?,
             Existing::Adopt => self.kit.adopt(&tap_spec)?,
             Existing::Finish => {
@@ -202,7 +204,7 @@ impl UserspaceEngine {
         })?;
         let alarm = self.workers.alarm(worker, token);
         let port = Watched { what: Arc::new(Port::with_alarm(settings(spec), tap, alarm)), token, worker };
-        Ok(Device { spec: tap_spec, port, zone })
+        Ok(Device { spec: tap_spec, port, zone, stayed })
     }
 
     /// Lets go of a VNIC's device, which stays, and keeps what it has counted. No frame of it is under way when this returns.
@@ -426,7 +428,7 @@ impl Engine for UserspaceEngine {
     fn restore_leases(&mut self, over: LinkId, link: LinkId, leases: Vec<LeaseInfo>) {
         let device = self.overlays.get(&over).and_then(|member| member.ports.get(&link));
         let now = self.clock.now();
-        if let Some(device) = device {
+        if let Some(device) = device.filter(|device| device.stayed) {
             let leases = leases.into_iter().map(|info| leases::lease(info, now)).collect();
             device.port.what.restore_leases(leases);
         }

@@ -1,5 +1,6 @@
 //! The engine's devices and queues, in namespaces that the tests make, as root.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,11 +13,13 @@ use super::carry::{Carrier, Shared};
 use super::clock::Clock;
 use super::pace::{self, Roster};
 use super::table::{Source, Table, Token};
-use crate::datapath::{Overlay, OverlayCounters, OverlaySettings, Port, PortPolicy, PortSettings};
+use crate::datapath::{
+    Overlay, OverlayCounters, OverlaySettings, Port, PortPolicy, PortSettings, Protection,
+};
 use crate::device::{DeviceKit, Namespace, TapDevice, TapSpec};
-use crate::engine::{DeviceSpec, Engine, Existing, OverlaySpec};
+use crate::engine::{DeviceSpec, Engine, Existing, LeaseInfo, OverlaySpec};
 use crate::lookup::{TargetTable, Timing};
-use crate::types::{LinkId, MacAddr, OverlayMtu, VnetId};
+use crate::types::{LinkId, MacAddr, OverlayMtu, VnetId, ZoneName};
 
 const OWN: MacAddr = MacAddr([2, 8, 0x20, 0, 0, 1]);
 const TOKEN: Token = Token(7);
@@ -125,6 +128,57 @@ fn what_has_begun_to_wait_when_a_change_is_taken_back_is_still_given() {
             thread::yield_now();
         }
         assert_eq!(waiting(), 0, "frames wait for ever");
+        engine.remove_device(link(1), link(2)).unwrap();
+    });
+}
+
+/// A zone that ends with the test.
+struct Own(ZoneName);
+
+impl Own {
+    fn new() -> Self {
+        let name = format!("ov-engine-{}", std::process::id());
+        ip("add", &name);
+        Self(name.parse().unwrap())
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        ip("delete", self.0.as_str());
+    }
+}
+
+fn ip(what: &str, zone: &str) {
+    assert!(Command::new("ip").args(["netns", what, zone]).status().unwrap().success());
+}
+
+#[test]
+fn what_dhcp_has_given_stays_with_a_device_that_stays_and_ends_with_every_move() {
+    let zone = Own::new();
+    apart(|| {
+        let protection = Protection { ip_nospoof: true, ..Protection::default() };
+        let spec = device(PortPolicy { protection, ..PortPolicy::default() });
+        let lease = LeaseInfo { network: "192.0.2.1".parse().unwrap(), client: vec![1], left: None };
+        let held = |engine: &UserspaceEngine| engine.leases(link(1), link(2)).unwrap().1.len();
+        let start = |existing| {
+            let mut engine = UserspaceEngine::with_workers(2).unwrap();
+            engine.set_overlay(link(1), &overlay_spec());
+            engine.add_device(link(1), &spec, existing).unwrap();
+            engine.restore_leases(link(1), link(2), vec![lease.clone()]);
+            engine
+        };
+        let made = start(Existing::Adopt);
+        assert_eq!(held(&made), 0, "it is made anew");
+        drop(made);
+        let mut engine = start(Existing::Adopt);
+        assert_eq!(held(&engine), 1, "it has stayed");
+        engine.settle_device(link(1), &spec).unwrap();
+        assert_eq!(held(&engine), 1, "it is where it is to be");
+        let there = DeviceSpec { zone: Some(zone.0.clone()), ..spec.clone() };
+        engine.settle_device(link(1), &there).unwrap();
+        engine.restore_leases(link(1), link(2), vec![lease.clone()]);
+        assert_eq!(held(&engine), 0, "it has been moved");
         engine.remove_device(link(1), link(2)).unwrap();
     });
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use overlay_core::control::{Daemon, Paths};
 use overlay_core::device::{TapError, ZoneError};
 use overlay_core::encap::Outer;
-use overlay_core::engine::{DeviceSpec, Existing, OverlaySpec};
+use overlay_core::engine::{DeviceSpec, Existing, LeaseInfo, OverlaySpec};
 use overlay_core::lookup::{Answer, Ends, Question, Sources, TargetMode, Timing};
 use overlay_core::property::Assignment;
 use overlay_core::protocol::{
@@ -188,6 +188,12 @@ impl Engine for Notes {
     fn device_offloads(&self, _over: LinkId, _link: LinkId) -> OffloadInfo {
         OffloadInfo::default()
     }
+
+    fn leases(&self, _over: LinkId, _link: LinkId) -> Option<(u64, Vec<LeaseInfo>)> {
+        None
+    }
+
+    fn restore_leases(&mut self, _over: LinkId, _link: LinkId, _leases: Vec<LeaseInfo>) {}
 
     fn muxes(&self) -> Vec<MuxInfo> {
         Vec::new()

@@ -331,15 +331,34 @@ fn what_was_learned_outlives_a_change_of_settings() {
 fn what_was_given_before_a_restart_is_still_the_clients() {
     let before = bench();
     before.transmit(0, &request(7, LEASED_V4));
-    assert_eq!(before.overlay.ports()[0].leases(), Some((0, vec![])), "it is only asked for");
+    let (asked, leases) = before.overlay.ports()[0].leases().unwrap();
+    assert_eq!(leases, [], "it is only asked for");
     before.transmit(1, &ack(7, LEASED_V4));
     let (changes, leases) = before.overlay.ports()[0].leases().unwrap();
-    assert!(changes > 0 && leases.len() == 1);
+    assert!(changes != asked && leases.len() == 1);
     let after = bench();
+    let (fresh, _) = after.overlay.ports()[0].leases().unwrap();
+    assert!(![0, asked, changes].contains(&fresh), "another VNIC's has a number that it had");
     after.overlay.ports()[0].restore_leases(leases);
     after.transmit(0, &ethernet(V4, &v4(LEASED_V4, 6, &[0; 20])));
     assert!(after.drops().is_empty());
     assert_eq!(after.overlay.ports()[1].leases(), None, "whoever may use any address has none to keep");
+}
+
+#[test]
+fn in_another_place_nothing_is_left_of_what_was_given_or_asked_for() {
+    let bench = bench();
+    bench.transmit(0, &request(7, LEASED_V4));
+    bench.transmit(1, &ack(7, LEASED_V4));
+    bench.transmit(0, &request(8, OTHER_V4));
+    let port = &bench.overlay.ports()[0];
+    let (before, _) = port.leases().unwrap();
+    port.end_leases();
+    bench.transmit(1, &ack(8, OTHER_V4));
+    let (after, leases) = port.leases().unwrap();
+    assert!(after != before && leases.is_empty());
+    bench.transmit(0, &ethernet(V4, &v4(LEASED_V4, 6, &[0; 20])));
+    assert_eq!(bench.drops(), [("spoofed-ip", 1)]);
 }
 
 #[test]
