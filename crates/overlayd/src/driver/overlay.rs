@@ -284,10 +284,16 @@ impl<E: Engine> Driver<E> {
 
     /// Ends an overlay and what is stored of it.
     fn end_overlay(&mut self, id: LinkId, name: &LinkName) -> Result<(), ControlError> {
-        let temporary = self.overlays.get(&id).is_some_and(|overlay| overlay.record.temporary);
+        let Some(OverlayRecord { temporary, renamed_from, .. }) =
+            self.overlay_mut(id).map(|overlay| overlay.record.clone())
+        else {
+            return Ok(());
+        };
         self.deleted.push(id);
-        let stored =
-            self.records.save_deleted(&self.deleted).and_then(|()| self.records.remove(name, temporary));
+        let stored = self
+            .records
+            .save_deleted(&self.deleted)
+            .and_then(|()| self.forget_record(name, renamed_from.as_ref(), temporary));
         if let Err(error) = stored {
             self.deleted.retain(|deleted| *deleted != id);
             return Err(error);

@@ -73,7 +73,7 @@ impl<E: Engine> Driver<E> {
         if after.mtu < overlay.mtu {
             self.check_vnics_mtu(id, after.mtu)?;
         }
-        after.record.resizing = after.mtu != overlay.mtu;
+        after.record.resizing |= after.mtu != overlay.mtu;
         self.records.save_overlay(&after.record)?;
         let Some(before) = self.overlays.insert(id, after) else { return Ok(()) };
         self.show_change(id, before.mtu).inspect_err(|_| {

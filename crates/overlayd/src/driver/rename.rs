@@ -6,7 +6,7 @@ use overlay_core::types::{LinkId, LinkName};
 
 use super::vnic::device_failure;
 use super::{Driver, Link, Overlay, Vnic};
-use crate::records::{OverlayRecord, VnicRecord};
+use crate::records::VnicRecord;
 
 impl<E: Engine> Driver<E> {
     /// Gives a link another name. Whatever refers to it does so by its identifier, and is not touched.
@@ -40,19 +40,17 @@ impl<E: Engine> Driver<E> {
         let Some(mut record) = self.overlay_mut(id).map(|overlay| overlay.record.clone()) else {
             return Ok(());
         };
-        if record.renamed_from.take().is_some() {
+        if let Some(older) = record.renamed_from.take() {
+            self.forget_name(&older, record.temporary)?;
             self.records.save_overlay(&record)?;
         }
         let old = std::mem::replace(&mut record.name, to);
-        record.renamed_from = Some(old.clone());
+        record.renamed_from = Some(old);
         self.records.save_overlay(&record)?;
-        if self.forget_name(&old, record.temporary) {
-            let settled = OverlayRecord { renamed_from: None, ..record.clone() };
-            record = self.records.save_overlay(&settled).map_or(record, |()| settled);
-        }
         if let Some(overlay) = self.overlay_mut(id) {
             overlay.record = record;
         }
+        self.settle_overlay(id);
         Ok(())
     }
 
@@ -60,27 +58,24 @@ impl<E: Engine> Driver<E> {
         self.check_device_name(id, &to)?;
         let Some(before) = self.vnic_mut(id).map(|vnic| vnic.record.clone()) else { return Ok(()) };
         let mut record = VnicRecord { renamed_from: None, ..before.clone() };
-        if before.renamed_from.is_some() {
+        if let Some(older) = &before.renamed_from {
+            self.forget_name(older, record.temporary)?;
             self.records.save_vnic(&record)?;
         }
         let old = std::mem::replace(&mut record.name, to);
-        record.renamed_from = Some(old.clone());
+        record.renamed_from = Some(old);
         self.records.save_vnic(&record)?;
         self.set_vnic_record(id, record.clone());
         if let Err(error) = self.rename_device(id) {
             self.set_vnic_record(id, before);
-            self.forget_name(&record.name, record.temporary);
+            let _ = self.forget_name(&record.name, record.temporary);
             return Err(error);
         }
-        if self.forget_name(&old, record.temporary) {
-            let settled = VnicRecord { renamed_from: None, ..record.clone() };
-            record = self.records.save_vnic(&settled).map_or(record, |()| settled);
-        }
-        self.set_vnic_record(id, record);
+        self.settle_changes(id);
         Ok(())
     }
 
-    fn set_vnic_record(&mut self, id: LinkId, record: VnicRecord) {
+    pub(super) fn set_vnic_record(&mut self, id: LinkId, record: VnicRecord) {
         if let Some(vnic) = self.vnic_mut(id) {
             vnic.record = record;
         }
@@ -103,17 +98,43 @@ impl<E: Engine> Driver<E> {
         })
     }
 
-    /// Removes the record under a name that its link has no more; whether it is gone. If not, the next start removes it.
-    fn forget_name(&self, name: &LinkName, temporary: bool) -> bool {
-        let removed = self.records.remove(name, temporary);
-        removed.inspect_err(|error| tracing::warn!("{}", error.message)).is_ok()
+    /// Removes all that is stored of a link: under a name that it had first, or the next start would find only that.
+    pub(super) fn forget_record(
+        &self,
+        name: &LinkName,
+        renamed_from: Option<&LinkName>,
+        temporary: bool,
+    ) -> Result<(), ControlError> {
+        if let Some(older) = renamed_from {
+            self.forget_name(older, temporary)?;
+        }
+        self.records.remove(name, temporary)
     }
 
-    fn overlay_mut(&mut self, id: LinkId) -> Option<&mut Overlay> {
+    /// Removes the record under a name that a link had, if it had another; whether it is gone. If not, the link's record goes
+    /// on saying so, and the next start removes it.
+    pub(super) fn is_older_self_gone(&self, renamed_from: Option<&LinkName>, temporary: bool) -> bool {
+        let gone = renamed_from.map_or(Ok(()), |older| self.forget_name(older, temporary));
+        gone.inspect_err(|error| tracing::warn!("{}", error.message)).is_ok()
+    }
+
+    /// Removes the record under a name that its link has no more, unless that is another link's by now.
+    fn forget_name(&self, name: &LinkName, temporary: bool) -> Result<(), ControlError> {
+        let overlays = self.overlays.values().chain(self.dormant.overlays.values());
+        let overlays = overlays.map(|overlay| (&overlay.record.name, overlay.record.temporary));
+        let vnics = self.vnics.values().chain(self.dormant.vnics.values());
+        let mut all = overlays.chain(vnics.map(|vnic| (&vnic.record.name, vnic.record.temporary)));
+        if all.any(|other| other == (name, temporary)) {
+            return Ok(());
+        }
+        self.records.remove(name, temporary)
+    }
+
+    pub(super) fn overlay_mut(&mut self, id: LinkId) -> Option<&mut Overlay> {
         self.overlays.get_mut(&id).or_else(|| self.dormant.overlays.get_mut(&id))
     }
 
-    fn vnic_mut(&mut self, id: LinkId) -> Option<&mut Vnic> {
+    pub(super) fn vnic_mut(&mut self, id: LinkId) -> Option<&mut Vnic> {
         self.vnics.get_mut(&id).or_else(|| self.dormant.vnics.get_mut(&id))
     }
 }

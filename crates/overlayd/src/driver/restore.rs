@@ -37,6 +37,8 @@ impl<E: Engine> Driver<E> {
         stored.bad.into_iter().for_each(|bad| driver.note_broken(bad));
         stored.overlays.into_iter().for_each(|record| driver.restore_overlay(record));
         stored.vnics.into_iter().for_each(|record| driver.restore_vnic(record));
+        // All of them are known by now: a change that has come to its end for one of them has perhaps not for another.
+        driver.restore_devices();
         for bad in stored.bad_earlier {
             if bad.name.parse().is_ok_and(|name| driver.is_free(&name)) {
                 driver.note_broken(bad);
@@ -116,13 +118,19 @@ impl<E: Engine> Driver<E> {
             }
             Ok(vnic) => {
                 self.vnics.insert(id, vnic);
-                self.try_device(id);
-                self.discard_stray(id);
             }
             Err(error) => {
                 let bad = self.records.set_aside(&name, temporary, error.to_string());
                 self.note_broken(bad);
             }
+        }
+    }
+
+    fn restore_devices(&mut self) {
+        let ids: Vec<_> = self.vnics.keys().copied().collect();
+        for id in ids {
+            self.try_device(id);
+            self.discard_stray(id);
         }
     }
 
@@ -177,30 +185,37 @@ impl<E: Engine> Driver<E> {
         }
     }
 
-    /// Notes that a VNIC's device is what its record says.
+    /// Notes that a VNIC's device is what its record says, where it has one.
     pub(super) fn settle_changes(&mut self, id: LinkId) {
-        let Some(vnic) = self.vnics.get_mut(&id).filter(|vnic| vnic.fault.is_none()) else { return };
-        let record = &mut vnic.record;
+        let Some(vnic) = self.vnic_mut(id) else { return };
+        let (mut record, whole) = (vnic.record.clone(), vnic.fault.is_none());
+        let unfinished = record.resizing || record.renamed_from.is_some();
+        if unfinished && self.is_older_self_gone(record.renamed_from.as_ref(), record.temporary) && whole {
+            (record.resizing, record.renamed_from) = (false, None);
+            if let Err(error) = self.records.save_vnic(&record) {
+                // The next start goes over it again.
+                tracing::warn!("{}", error.message);
+            }
+            self.set_vnic_record(id, record.clone());
+        }
+        self.settle_overlay(record.over);
+    }
+
+    /// Notes that an overlay's VNICs have followed it. One that waits for its zone gets a device that is new.
+    pub(super) fn settle_overlay(&mut self, id: LinkId) {
+        let Some(overlay) = self.overlay_mut(id) else { return };
+        let mut record = overlay.record.clone();
         if !record.resizing && record.renamed_from.is_none() {
             return;
         }
-        (record.resizing, record.renamed_from) = (false, None);
-        if let Err(error) = self.records.save_vnic(record) {
-            // The next start goes over it again.
-            tracing::warn!("{}", error.message);
+        let follows = |vnic: &Vnic| vnic.awaits_zone || self.engine.has_device(id, vnic.record.id);
+        record.resizing &= !self.vnics_over(id).all(follows);
+        if self.is_older_self_gone(record.renamed_from.as_ref(), record.temporary) {
+            record.renamed_from = None;
         }
-    }
-
-    /// Notes that an overlay's VNICs have followed it, those that have devices.
-    pub(super) fn settle_overlay(&mut self, id: LinkId) {
-        let follow = self.vnics_over(id).all(|vnic| vnic.fault.is_none());
-        let Some(overlay) = self.overlays.get_mut(&id) else { return };
-        let record = &mut overlay.record;
-        if !(record.resizing && follow) && record.renamed_from.is_none() {
-            return;
-        }
-        (record.resizing, record.renamed_from) = (record.resizing && !follow, None);
-        if let Err(error) = self.records.save_overlay(record) {
+        let Some(overlay) = self.overlay_mut(id).filter(|overlay| overlay.record != record) else { return };
+        overlay.record = record.clone();
+        if let Err(error) = self.records.save_overlay(&record) {
             tracing::warn!("{}", error.message);
         }
     }
@@ -214,7 +229,8 @@ impl<E: Engine> Driver<E> {
         let (name, temporary) = (record.name.clone(), record.temporary);
         tracing::info!("VNIC {name} was being deleted");
         let ended = self.discard(&record);
-        let ended = ended.and_then(|()| self.records.remove(&name, temporary).map_err(|error| error.message));
+        let removed = || self.forget_record(&name, record.renamed_from.as_ref(), temporary);
+        let ended = ended.and_then(|()| removed().map_err(|error| error.message));
         if let Err(problem) = ended {
             tracing::error!("VNIC {name} cannot be deleted: {problem}");
         }

@@ -127,7 +127,8 @@ impl<E: Engine> Driver<E> {
     pub(super) fn delete_vnic(&mut self, name: &LinkName, keep_stored: bool) -> Result<(), ControlError> {
         let Some(id) = self.vnic_named(name) else { return self.delete_absent_vnic(name, keep_stored) };
         let Some(vnic) = self.vnics.get_mut(&id) else { return Ok(()) };
-        let (over, temporary) = (vnic.record.over, vnic.record.temporary);
+        let VnicRecord { over, temporary, ref renamed_from, .. } = vnic.record;
+        let renamed_from = renamed_from.clone();
         let keep = keep_stored && !temporary;
         // From here on the VNIC is on its way out: a start after a crash finishes what is left.
         let mut leaving = vnic.record.clone();
@@ -136,12 +137,18 @@ impl<E: Engine> Driver<E> {
             false => leaving.deleting = true,
         }
         self.records.save_vnic(&leaving)?;
-        vnic.record = leaving;
+        vnic.record = leaving.clone();
+        if !self.engine.has_device(over, id) {
+            // An earlier run may have left one that could not be had.
+            self.discard(&leaving).map_err(not_ended)?;
+        }
         self.engine.remove_device(over, id).map_err(|error| device_failure(&error))?;
-        vnic.fault = Some("it is being deleted".to_owned());
+        if let Some(vnic) = self.vnics.get_mut(&id) {
+            vnic.fault = Some("it is being deleted".to_owned());
+        }
         match keep {
             true => self.put_away_vnic(id),
-            false => self.records.remove(name, temporary)?,
+            false => self.forget_record(name, renamed_from.as_ref(), temporary)?,
         }
         self.vnics.remove(&id);
         self.settle(over);
@@ -156,7 +163,11 @@ impl<E: Engine> Driver<E> {
         }
         match self.dormant.vnic_named(name) {
             Some(id) if !keep_stored => {
-                self.records.remove(name, false)?;
+                let record = self.dormant.vnics.get(&id).map(|vnic| vnic.record.clone());
+                if let Some(record) = record {
+                    self.discard(&record).map_err(not_ended)?;
+                    self.forget_record(name, record.renamed_from.as_ref(), false)?;
+                }
                 self.dormant.vnics.remove(&id);
                 tracing::info!("the stored VNIC {name} is deleted");
                 Ok(())
@@ -168,6 +179,10 @@ impl<E: Engine> Driver<E> {
             None => Err(ControlError::not_found(format!("there is no VNIC {name}"))),
         }
     }
+}
+
+fn not_ended(problem: String) -> ControlError {
+    ControlError::new(ErrorCode::Failed, format!("its device cannot be ended: {problem}"))
 }
 
 pub(super) fn bind_failure(error: &BindError) -> ControlError {

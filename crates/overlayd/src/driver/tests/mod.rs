@@ -327,6 +327,14 @@ impl Bench {
         devices.find(|device| device.name.as_str() == name).cloned().unwrap()
     }
 
+    /// Takes a VNIC its device, and lets none be made.
+    fn lose_for_good(&mut self, name: &str) {
+        let id = self.device(name).link;
+        self.driver.engine.devices.remove(&id);
+        self.driver.engine.refuse_device = true;
+        self.driver.try_device(id);
+    }
+
     fn files(&self) -> Vec<String> {
         let dir = fs::read_dir(self.paths.records(Daemon::Overlayd, false)).unwrap();
         let mut files: Vec<_> = dir.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

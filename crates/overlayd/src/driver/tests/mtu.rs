@@ -2,6 +2,7 @@
 
 use overlay_core::encap::{Df, Outer};
 
+use super::zones::in_zone;
 use super::*;
 
 fn set(name: &str, value: &str) -> Request {
@@ -111,4 +112,55 @@ fn the_underlay_of_many_overlays_on_one_address_is_asked_for_once() {
     bench.driver.engine.underlay_asked.set(0);
     assert_eq!(bench.driver.show_overlays().len(), 9);
     assert_eq!(bench.driver.engine.underlay_asked.get(), 1);
+}
+
+#[test]
+fn a_change_that_devices_have_not_followed_yet_is_remembered_over_another() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    bench.lose_for_good("foo0");
+    for (name, value) in [("mtu", "1300"), ("vxlan/ttl", "7")] {
+        bench.call(set(name, value)).unwrap();
+    }
+    bench.restarted();
+    assert_eq!(bench.driver.engine.finished, ["foo0"]);
+}
+
+#[test]
+fn a_vnic_that_waits_for_its_zone_keeps_no_change_unfinished() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    bench.zones(&["blue"]);
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    bench.call(in_zone("foo1", "blue")).unwrap();
+    bench.zones(&[]);
+    bench.call(set("mtu", "1300")).unwrap();
+    for _ in 0..2 {
+        bench.restarted();
+        assert!(bench.driver.engine.finished.is_empty(), "an MTU that somebody has set by hand stays");
+    }
+    bench.zones(&["blue"]);
+    assert_eq!(bench.device("foo1").mtu.octets(), 1300);
+}
+
+#[test]
+fn a_change_is_finished_once_the_last_device_has_followed() {
+    let mut bench = Bench::new();
+    bench.overlay("demo0", 23);
+    for name in ["foo0", "foo1", "foo2"] {
+        bench.call(vnic(name, "demo0")).unwrap();
+    }
+    bench.lose_for_good("foo1");
+    bench.call(set("mtu", "1300")).unwrap();
+    bench.restarted();
+    assert_eq!(bench.driver.engine.finished.len(), 3);
+    bench.restarted();
+    assert!(bench.driver.engine.finished.is_empty());
+    bench.lose_for_good("foo1");
+    bench.call(set("mtu", "1200")).unwrap();
+    bench.driver.engine.refuse_device = false;
+    bench.driver.mend();
+    bench.restarted();
+    assert!(bench.driver.engine.finished.is_empty());
 }

@@ -110,3 +110,67 @@ fn what_is_stored_and_not_there_is_renamed_too() {
     bench.booted();
     assert_eq!(bench.device("bar0").name.as_str(), "bar0");
 }
+
+/// Puts a directory where a record was: it cannot be removed as a file.
+fn obstruct(bench: &Bench, name: &str) -> PathBuf {
+    let path = bench.paths.records(Daemon::Overlayd, false).join(format!("{name}.json"));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    path
+}
+
+#[test]
+fn an_older_self_that_cannot_be_removed_is_remembered_until_it_is_gone() {
+    let mut bench = bench();
+    for (name, to) in [("foo0", "bar0"), ("demo0", "net0")] {
+        let older =
+            fs::read(bench.paths.records(Daemon::Overlayd, false).join(format!("{name}.json"))).unwrap();
+        let path = obstruct(&bench, name);
+        bench.call(rename(name, to)).unwrap();
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, older).unwrap();
+    }
+    let dir = bench.paths.records(Daemon::Overlayd, false);
+    for name in ["bar0.json", "net0.json"] {
+        assert!(fs::read_to_string(dir.join(name)).unwrap().contains("renamed_from"));
+    }
+    bench.restarted();
+    assert_eq!(bench.files(), ["bar0.json", "net0.json"]);
+}
+
+#[test]
+fn deletion_takes_an_older_self_along() {
+    let mut bench = bench();
+    let path = obstruct(&bench, "foo0");
+    bench.call(rename("foo0", "bar0")).unwrap();
+    let delete = || Request::DeleteVnic { name: "bar0".parse().unwrap(), keep_stored: false };
+    assert!(bench.refusal(delete()).contains("cannot remove the stored foo0"));
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, "").unwrap();
+    bench.call(delete()).unwrap();
+    assert_eq!(bench.files(), ["demo0.json"]);
+}
+
+#[test]
+fn a_renaming_that_the_device_has_not_followed_is_finished_once_it_is_there() {
+    let mut bench = bench();
+    bench.lose_for_good("foo0");
+    bench.call(rename("foo0", "bar0")).unwrap();
+    assert_eq!(bench.files(), ["bar0.json", "demo0.json"]);
+    bench.driver.engine.refuse_device = false;
+    bench.driver.mend();
+    assert_eq!(bench.driver.engine.finished, ["bar0"]);
+    bench.restarted();
+    assert!(bench.driver.engine.finished.is_empty());
+}
+
+#[test]
+fn a_link_that_has_an_older_name_by_now_keeps_its_record() {
+    let mut bench = bench();
+    bench.lose_for_good("foo0");
+    bench.call(rename("foo0", "bar0")).unwrap();
+    bench.driver.engine.refuse_device = false;
+    bench.call(vnic("foo0", "demo0")).unwrap();
+    bench.driver.mend();
+    assert_eq!(bench.files(), ["bar0.json", "demo0.json", "foo0.json"]);
+}

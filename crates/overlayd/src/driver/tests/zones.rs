@@ -7,7 +7,7 @@ use super::*;
 
 impl Bench {
     /// What a machine with these zones has besides, after whatever has happened was noticed.
-    fn zones(&mut self, names: &[&str]) {
+    pub(super) fn zones(&mut self, names: &[&str]) {
         self.driver.engine.zones = names.iter().map(|name| name.parse().unwrap()).collect();
         self.driver.notice(true);
     }
@@ -36,7 +36,7 @@ fn with_zones() -> Bench {
     bench
 }
 
-fn in_zone(name: &str, zone: &str) -> Request {
+pub(super) fn in_zone(name: &str, zone: &str) -> Request {
     let Request::CreateVnic { name, over, mac, vid, temporary, .. } = vnic(name, "demo0") else { panic!() };
     let properties = vec![Assignment::new("zone", zone)];
     Request::CreateVnic { name, over, mac, vid, properties, temporary }
@@ -134,4 +134,13 @@ fn a_device_that_somebody_has_removed_is_made_again() {
     bench.driver.engine.lost.push(link);
     bench.driver.notice(false);
     assert_eq!(bench.place("foo0"), ["", "", "host"]);
+}
+
+#[test]
+fn a_vnic_without_a_device_is_deleted_with_what_an_earlier_run_has_left_of_it() {
+    let mut bench = with_zones();
+    let link = bench.device("foo0").link;
+    bench.lose_for_good("foo0");
+    bench.call(Request::DeleteVnic { name: "foo0".parse().unwrap(), keep_stored: false }).unwrap();
+    assert_eq!(bench.driver.engine.discarded, [link]);
 }
