@@ -165,13 +165,18 @@ impl<E: Engine> Driver<E> {
 
     /// Makes a VNIC what it was before a change that has failed, as far as that can be; a start tries the rest.
     fn take_back(&mut self, before: &Vnic, moves: bool) {
+        let VnicRecord { id, over, .. } = before.record;
         let outcome = match before.fault {
             None => self.apply(before, moves),
-            Some(_) => self
-                .engine
-                .remove_device(before.record.over, before.record.id)
-                .map_err(|error| device_failure(&error)),
+            // What it has counted stays.
+            Some(_) => self.engine.lose_device(over, id).map_err(|error| device_failure(&error)),
         };
+        if let Some(vnic) = self.vnics.get_mut(&id)
+            && vnic.fault.is_none()
+            && !self.engine.has_device(over, id)
+        {
+            vnic.fault = Some("it was lost in a change that has failed".to_owned());
+        }
         let stored = self.records.save_vnic(&before.record);
         if let Err(error) = outcome.and(stored) {
             tracing::error!("VNIC {} is not what it was: {}", before.record.name, error.message);

@@ -44,9 +44,9 @@ impl<E: Engine> Driver<E> {
             lost.extend(self.engine.stranded_devices());
         }
         lost.iter().for_each(|id| self.end_lost(*id));
-        let waiting = self.vnics.values().filter(|vnic| zones && vnic.awaits_zone);
-        let waiting: BTreeSet<_> = waiting.map(|vnic| vnic.record.id).collect();
-        let deviceless = &lost | &waiting;
+        let wants = |vnic: &&Vnic| lost.contains(&vnic.record.id) || (zones && vnic.awaits_zone);
+        let deviceless = self.vnics.values().filter(wants).filter(|vnic| !vnic.record.is_leaving());
+        let deviceless: Vec<_> = deviceless.map(|vnic| vnic.record.id).collect();
         if deviceless.is_empty() {
             return;
         }

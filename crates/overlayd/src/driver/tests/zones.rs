@@ -144,3 +144,27 @@ fn a_vnic_without_a_device_is_deleted_with_what_an_earlier_run_has_left_of_it() 
     bench.call(Request::DeleteVnic { name: "foo0".parse().unwrap(), keep_stored: false }).unwrap();
     assert_eq!(bench.driver.engine.discarded, [link]);
 }
+
+#[test]
+fn a_lost_device_of_a_vnic_on_its_way_out_is_not_made_again() {
+    let mut bench = with_zones();
+    let link = bench.device("foo0").link;
+    bench.driver.vnics.get_mut(&link).unwrap().record.deleting = true;
+    bench.driver.engine.devices.clear();
+    bench.driver.engine.lost.push(link);
+    bench.driver.notice(false);
+    assert!(bench.driver.engine.devices.is_empty());
+}
+
+#[test]
+fn a_device_that_is_lost_in_a_change_that_fails_is_made_again() {
+    let mut bench = with_zones();
+    bench.driver.engine.devices.clear();
+    bench.driver.engine.refuse_change = Some("foo0".parse().unwrap());
+    bench.driver.engine.refuse_device = true;
+    bench.call(set("foo0", &[("zone", "blue")], false)).unwrap_err();
+    assert!(bench.driver.is_ailing());
+    bench.driver.engine.refuse_device = false;
+    bench.driver.mend();
+    assert_eq!(bench.place("foo0"), ["", "", "host"]);
+}
