@@ -314,7 +314,7 @@ fn an_address_from_dhcp_outlives_a_crash_of_overlayd() {
     let client = dhclient(&scene.host, &["-4"]);
     await_address(&scene.host, "-4", "192.168.23.1");
     drop((client, server));
-    let directory = scene.host.paths().run.join("leases");
+    let directory = scene.host.paths().leases();
     wait_until(SHORT, "the address is written down", || {
         let files = std::fs::read_dir(&directory).map_err(|error| error.to_string())?;
         let texts = files.flatten().map(|file| std::fs::read_to_string(file.path()).unwrap_or_default());

@@ -15,7 +15,7 @@ use crate::driver::{Driver, Given};
 /// Keeps what DHCP has given.
 pub(crate) struct Leases {
     directory: Option<RecordDir>,
-    /// What was kept before this start, until its VNIC is there.
+    /// What was kept before this start, until it is given back.
     before: BTreeMap<LinkId, Record>,
     /// How each VNIC's were numbered when they were written.
     written: BTreeMap<LinkId, u64>,
@@ -42,7 +42,7 @@ struct Kept {
 impl Leases {
     /// With what an earlier start has kept. Without a directory that works, nothing is kept, which is logged.
     pub(crate) fn open(paths: &Paths) -> Self {
-        let directory = RecordDir::open(paths.run.join("leases"));
+        let directory = RecordDir::open(paths.leases());
         let loaded = directory.as_ref().ok().map(|directory| directory.load::<Record>());
         let mut before = BTreeMap::new();
         match loaded {
@@ -64,7 +64,7 @@ impl Leases {
         !self.written.is_empty()
     }
 
-    /// Gives back what was kept to VNICs that are new here, and writes down what has changed.
+    /// Gives back what was kept to VNICs that are there at the start, and writes down what has changed.
     pub(crate) fn look<E: Engine>(&mut self, driver: &mut Driver<E>) {
         let given = driver.given();
         let here: Vec<_> = given.iter().map(|one| one.link).collect();
@@ -84,6 +84,8 @@ impl Leases {
                 self.write(&one);
             }
         }
+        // A device that comes later is another, and who has it may be another.
+        self.before.clear();
     }
 
     fn write(&mut self, given: &Given) {

@@ -96,6 +96,11 @@ impl Paths {
         let base: &Path = if temporary { &self.run } else { &self.state };
         base.join(daemon.program())
     }
+
+    /// The directory with what DHCP has given to VNICs, which is overlayd's.
+    pub fn leases(&self) -> PathBuf {
+        self.records(Daemon::Overlayd, true).join("leases")
+    }
 }
 
 #[cfg(test)]
