@@ -10,6 +10,7 @@ use overlay_core::protocol::{ControlError, ErrorCode, LinkPropertyInfo, LinkStat
 use overlay_core::types::{LinkId, LinkName, MTU_MIN, MacAddr, OverlayMtu};
 
 use super::vnic::device_failure;
+use super::zone::Losses;
 use super::{Driver, Link, Overlay, Vnic};
 use crate::records::VnicRecord;
 use crate::until_boot::PropertyChange;
@@ -25,7 +26,7 @@ impl Vnic {
     pub(super) fn new(record: VnicRecord) -> Result<Self, PropertyError> {
         Properties::check(VNIC_LINK_PROPERTIES, &record.properties)?;
         let properties = Properties::check(VNIC_LINK_PROPERTIES, &record.properties_now())?;
-        Ok(Self { record, properties, fault: None, awaits_zone: false })
+        Ok(Self { record, properties, fault: None, losses: Losses::default(), awaits_zone: false })
     }
 
     /// The MTU that it was given; else it follows its overlay.
@@ -122,8 +123,8 @@ impl<E: Engine> Driver<E> {
     ) -> Result<(), ControlError> {
         let Some(before) = self.vnics.get(&id).cloned() else { return Ok(()) };
         let record = before.record.changed(changes, temporary);
-        let (fault, awaits_zone) = (before.fault.clone(), before.awaits_zone);
-        let mut changed = Vnic { fault, awaits_zone, ..Vnic::new(record)? };
+        let mut changed = Vnic { record, ..before.clone() };
+        changed.properties = Vnic::new(changed.record.clone())?.properties;
         self.check_properties(&changed)?;
         let moves = changed.moves(&before, changes);
         if moves {

@@ -16,6 +16,7 @@ mod vnic;
 mod watch;
 mod zone;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ use std::time::Instant;
 use overlay_core::encap::Encap;
 use overlay_core::engine::Engine;
 use overlay_core::property::Properties;
-use overlay_core::protocol::{Association, ControlError, ErrorCode, Event, Request, Response};
+use overlay_core::protocol::{Association, ControlError, ErrorCode, Event, Privilege, Request, Response};
 use overlay_core::types::{LinkId, LinkName, OverlayMtu};
 
 use self::dormant::Dormant;
@@ -60,6 +61,10 @@ pub(crate) struct Driver<E> {
     zoned: bool,
     events: Vec<(ConnectionId, Event)>,
     watch: watch::Watch,
+    /// What is wrong with listen addresses, as found out while a request is carried out or all is looked at.
+    checked: RefCell<BTreeMap<SocketAddr, Option<String>>>,
+    /// What is told after each step of work of which there can be thousands.
+    alive: Box<dyn Fn()>,
 }
 
 #[derive(Clone)]
@@ -86,6 +91,7 @@ struct Vnic {
     properties: Properties,
     /// Why it has no device.
     fault: Option<String>,
+    losses: zone::Losses,
     /// Whether that is because its zone is not there.
     awaits_zone: bool,
 }
@@ -106,11 +112,13 @@ struct Broken {
 impl<E: Engine> Driver<E> {
     /// Carries out a request of the client `caller`.
     pub(crate) fn call(&mut self, caller: ConnectionId, request: Request) -> Result<Response, ControlError> {
-        let changes = !matches!(request, Request::Answers { .. } | Request::Inject { .. });
+        let said = matches!(request, Request::Answers { .. } | Request::Inject { .. });
+        let changes = request.privilege() != Privilege::Read && !said;
+        self.checked.take();
         let outcome = self.carry_out(caller, request);
         if changes {
             self.examine();
-            self.look();
+            self.watch.stale = true;
         }
         outcome
     }
@@ -175,6 +183,11 @@ impl<E: Engine> Driver<E> {
                 Err(ControlError::new(ErrorCode::Unsupported, "overlayd has no search plugins: ask varpd"))
             }
         }
+    }
+
+    /// Has `alive` called after each step of work of which there can be thousands.
+    pub(crate) fn show_life(&mut self, alive: impl Fn() + 'static) {
+        self.alive = Box::new(alive);
     }
 
     /// What clients are to be told, since this was last asked.

@@ -98,6 +98,7 @@ impl<E: Engine> Driver<E> {
         let devices: Vec<_> = following.map(|vnic| vnic.spec(mtu)).collect();
         for device in devices {
             self.engine.change_device(id, &device).map_err(|error| device_failure(&error))?;
+            (self.alive)();
         }
         if mtu < before {
             self.engine.set_overlay(id, &spec);

@@ -1,4 +1,6 @@
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use overlay_core::control::BadRecord;
 use overlay_core::device::{TapError, ZoneError};
@@ -33,6 +35,8 @@ impl<E: Engine> Driver<E> {
             zoned: false,
             events: Vec::new(),
             watch: Watch::default(),
+            checked: RefCell::default(),
+            alive: Box::new(|| ()),
         };
         stored.bad.into_iter().for_each(|bad| driver.note_broken(bad));
         stored.overlays.into_iter().for_each(|record| driver.restore_overlay(record));
@@ -171,6 +175,7 @@ impl<E: Engine> Driver<E> {
         }
         (vnic.fault, vnic.awaits_zone) = (fault, awaits_zone);
         self.settle_changes(id);
+        (self.alive)();
     }
 
     /// A VNIC whose zone is not there has no device, wherever an earlier run has left one.
@@ -265,7 +270,14 @@ impl<E: Engine> Driver<E> {
 
     /// Tries again what failed for a reason that may have passed.
     pub(crate) fn mend(&mut self) {
+        self.mend_at(Instant::now());
+    }
+
+    pub(super) fn mend_at(&mut self, now: Instant) {
         let deviceless: Vec<_> = self.deviceless().collect();
+        let rests = |id: &LinkId| self.vnics.get(id).is_some_and(|vnic| vnic.losses.rest(now));
+        let deviceless: Vec<_> = deviceless.into_iter().filter(|id| !rests(id)).collect();
+        self.watch.stale |= !deviceless.is_empty();
         deviceless.into_iter().for_each(|id| self.try_device(id));
         let unopened: BTreeSet<_> = self.unopened().collect();
         for id in unopened {
@@ -280,6 +292,7 @@ impl<E: Engine> Driver<E> {
                 Err(_) => {}
             }
             overlay.underlay = outcome.err();
+            (self.alive)();
         }
         self.examine();
     }

@@ -14,6 +14,8 @@ use super::{ConnectionId, Driver};
 pub(super) struct Watch {
     watchers: Vec<ConnectionId>,
     seen: View,
+    /// Whether something may have changed since the last look.
+    pub(super) stale: bool,
 }
 
 type View = BTreeMap<LinkId, Seen>;
@@ -50,11 +52,20 @@ impl<E: Engine> Driver<E> {
         !self.watch.watchers.is_empty()
     }
 
+    /// Tells who watches what has changed by what was asked for or done here.
+    pub(crate) fn look_again(&mut self) {
+        if self.watch.stale {
+            self.look();
+        }
+    }
+
     /// Tells who watches what has changed.
     pub(crate) fn look(&mut self) {
         if !self.is_watched() {
             return;
         }
+        self.watch.stale = false;
+        self.checked.take();
         let now = self.view();
         let before = std::mem::replace(&mut self.watch.seen, now);
         let changes = changes(&before, &self.watch.seen);

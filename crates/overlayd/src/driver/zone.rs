@@ -1,6 +1,7 @@
 //! Zones that VNICs are given to, and devices that are lost with them or otherwise: noticed, shown, and made again.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use overlay_core::device::TapError;
 use overlay_core::engine::{Engine, Existing};
@@ -11,6 +12,34 @@ use overlay_core::types::{LinkId, LinkName, ZoneName};
 use super::vnic::device_failure;
 use super::{Driver, Vnic};
 use crate::until_boot::PropertyChange;
+
+/// How long a VNIC that loses one device after another waits for the next: first, and at the most. Who owns a zone can remove
+/// devices without end.
+const REST: Duration = Duration::from_secs(1);
+const REST_MAX: Duration = Duration::from_secs(60);
+
+/// When a VNIC has lost its device.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Losses {
+    last: Option<Instant>,
+    /// How long it waits for another since then.
+    pause: Duration,
+}
+
+impl Losses {
+    /// Takes note of one. The first is made good at once, and each that soon follows another after twice the time.
+    fn note(&mut self, now: Instant) {
+        let soon = (2 * self.pause).max(10 * REST);
+        let again = self.last.is_some_and(|last| now.saturating_duration_since(last) < soon);
+        self.pause = if again { (2 * self.pause).clamp(REST, REST_MAX) } else { Duration::ZERO };
+        self.last = Some(now);
+    }
+
+    /// Whether it still waits.
+    pub(super) fn rest(&self, now: Instant) -> bool {
+        self.last.is_some_and(|last| now.saturating_duration_since(last) < self.pause)
+    }
+}
 
 impl Vnic {
     /// The zone that it is given to.
@@ -39,26 +68,34 @@ impl<E: Engine> Driver<E> {
 
     /// Makes again what devices have been lost, as far as that can be. Zones are looked at when they may have come or gone.
     pub(crate) fn notice(&mut self, zones: bool) {
+        self.notice_at(Instant::now(), zones);
+    }
+
+    pub(super) fn notice_at(&mut self, now: Instant, zones: bool) {
         let mut lost: BTreeSet<_> = self.engine.lost_devices().into_iter().collect();
         if zones {
             lost.extend(self.engine.stranded_devices());
         }
-        lost.iter().for_each(|id| self.end_lost(*id));
+        lost.iter().for_each(|id| self.end_lost(*id, now));
         let wants = |vnic: &&Vnic| lost.contains(&vnic.record.id) || (zones && vnic.awaits_zone);
         let deviceless = self.vnics.values().filter(wants).filter(|vnic| !vnic.record.is_leaving());
+        let deviceless = deviceless.filter(|vnic| !vnic.losses.rest(now));
         let deviceless: Vec<_> = deviceless.map(|vnic| vnic.record.id).collect();
-        if deviceless.is_empty() {
+        if lost.is_empty() && deviceless.is_empty() {
             return;
         }
+        self.watch.stale = true;
         deviceless.into_iter().for_each(|id| self.try_device(id));
         self.examine();
     }
 
     /// What is left of a lost device ends: open, it would keep its zone from ending.
-    fn end_lost(&mut self, id: LinkId) {
+    fn end_lost(&mut self, id: LinkId, now: Instant) {
         let Some(vnic) = self.vnics.get_mut(&id) else { return };
-        tracing::warn!("VNIC {} has lost its device", vnic.record.name);
-        vnic.fault = Some("it was removed by somebody".to_owned());
+        vnic.losses.note(now);
+        let again = if vnic.losses.rest(now) { " again, and waits for another" } else { "" };
+        tracing::warn!("VNIC {} has lost its device{again}", vnic.record.name);
+        vnic.fault = Some(format!("it was removed by somebody{again}"));
         if let Err(error) = self.engine.lose_device(vnic.record.over, id) {
             tracing::error!("VNIC {}: {error}", vnic.record.name);
         }

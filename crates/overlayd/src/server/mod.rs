@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -47,6 +48,7 @@ struct Server<'a, E> {
     clock: u64,
     out_of_breath: bool,
     leases: Leases,
+    pulse: Rc<Pulse>,
     /// Whether a client has asked for something since the leases were looked at.
     changed: bool,
 }
@@ -55,19 +57,23 @@ struct Server<'a, E> {
 pub(crate) fn serve<E: Engine>(
     listener: UnixListener,
     signals: Signals,
-    mut pulse: Pulse,
+    pulse: Pulse,
     driver: &mut Driver<E>,
     leases: Leases,
 ) -> io::Result<()> {
     let zones = ZoneWatch::open()?;
+    let pulse = Rc::new(pulse);
+    let beat = Rc::clone(&pulse);
+    driver.show_life(move || beat.beat(Instant::now()));
     // Some may have come before they were watched.
     driver.notice(true);
     let connections = BTreeMap::new();
     let (last_id, clock, out_of_breath, changed) = (0, 0, false, true);
-    let mut server = Server { listener, driver, connections, last_id, clock, out_of_breath, leases, changed };
+    let mut server =
+        Server { listener, driver, connections, last_id, clock, out_of_breath, leases, pulse, changed };
     let [mut mended, mut expired, mut looked, mut leased] = [Instant::now(); 4];
     loop {
-        let ready = server.wait(&signals, &zones, pulse.pause(Instant::now()))?;
+        let ready = server.wait(&signals, &zones, server.pulse.pause(Instant::now()))?;
         if ready.signal && signals.ask_for_end()? {
             server.look_at_leases();
             return Ok(());
@@ -82,6 +88,8 @@ pub(crate) fn serve<E: Engine>(
             server.driver.mend();
             mended = Instant::now();
         }
+        server.driver.look_again();
+        server.tell();
         server.ask();
         if server.driver.is_asking() && expired.elapsed() >= WAITING_PAUSE {
             server.driver.expire();
@@ -96,7 +104,7 @@ pub(crate) fn serve<E: Engine>(
             server.look_at_leases();
             leased = Instant::now();
         }
-        pulse.beat(Instant::now());
+        server.pulse.beat(Instant::now());
     }
 }
 
@@ -199,6 +207,7 @@ impl<E: Engine> Server<'_, E> {
             while let Some(incoming) = connection.next_request() {
                 let result = self.driver.call(id, incoming.request);
                 connection.session.reply(incoming.id, result);
+                self.pulse.beat(Instant::now());
                 if self.driver.is_varpd(id) {
                     connection.session.trust();
                 }

@@ -1,5 +1,7 @@
 //! Links that are stored and not there.
 
+use std::rc::Rc;
+
 use overlay_core::protocol::StoredLink;
 
 use super::link_properties::{set, values};
@@ -167,4 +169,20 @@ fn a_deletion_that_a_crash_cut_short_before_the_record_was_gone_is_forgotten() {
     bench.restarted();
     assert_eq!(bench.links().len(), 1);
     assert_eq!(bench.files(), ["demo0.json"]);
+}
+
+#[test]
+fn a_sign_of_life_is_given_after_each_device_that_is_brought_up() {
+    let (mut bench, _) = dormant();
+    bench.overlay("demo1", 24);
+    for number in 1..20 {
+        bench.call(vnic(&format!("foo{number}"), "demo1")).unwrap();
+        let [_, away] = put_away(&format!("foo{number}"));
+        bench.call(away).unwrap();
+    }
+    let beats = Rc::new(Cell::new(0));
+    let count = Rc::clone(&beats);
+    bench.driver.show_life(move || count.set(count.get() + 1));
+    bench.call(up(None)).unwrap();
+    assert!(beats.get() >= 20, "{}", beats.get());
 }

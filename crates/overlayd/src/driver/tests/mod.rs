@@ -51,6 +51,8 @@ struct Notes {
     underlay: Option<u32>,
     /// How often it was asked for.
     underlay_asked: Cell<usize>,
+    /// How often it was looked whether it can be listened on.
+    underlay_checked: Cell<usize>,
     /// What the overlay's frames may have, and what its devices may, in the order in which they were told.
     mtus: Vec<(LinkId, u16)>,
     /// The zones of the machine.
@@ -103,6 +105,7 @@ impl Engine for Notes {
     }
 
     fn check_underlay(&self, _link: LinkId) -> Result<(), BindError> {
+        self.underlay_checked.set(self.underlay_checked.get() + 1);
         if self.refuse_start { Err(BindError::NotLocal("10.0.0.1:4789".parse().unwrap())) } else { Ok(()) }
     }
 

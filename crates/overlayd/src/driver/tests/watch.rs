@@ -12,6 +12,7 @@ impl Bench {
 
     /// What has been told since this was last asked, in JSON.
     fn told(&mut self) -> Vec<Change> {
+        self.driver.look_again();
         let events = self.driver.take_events().into_iter().filter(|(to, _)| *to == WATCHER);
         let changes = events.map(|(_, event)| match event {
             Event::Change(change) => change,
@@ -78,4 +79,22 @@ fn who_has_gone_is_told_nothing() {
     assert!(!bench.driver.is_watched());
     bench.overlay("demo0", 23);
     assert!(bench.told().is_empty());
+}
+
+#[test]
+fn who_only_reads_makes_nobody_look_and_an_address_is_checked_once() {
+    let mut bench = Bench::watched();
+    for vnetid in 1..10 {
+        bench.overlay(&format!("demo{vnetid}"), vnetid);
+        bench.call(vnic(&format!("foo{vnetid}"), &format!("demo{vnetid}"))).unwrap();
+    }
+    bench.told();
+    bench.driver.engine.underlay_checked.set(0);
+    bench.driver.watch.stale = true;
+    bench.told();
+    assert_eq!(bench.driver.engine.underlay_checked.get(), 1, "there is one address");
+    bench.driver.engine.underlay_checked.set(0);
+    bench.call(Request::StoredLinks).unwrap();
+    bench.told();
+    assert_eq!(bench.driver.engine.underlay_checked.get(), 0);
 }

@@ -1,5 +1,7 @@
 //! Zones: given, taken back, gone, back again, and devices that somebody has removed.
 
+use std::time::{Duration, Instant};
+
 use overlay_core::protocol::LinkInfo;
 
 use super::link_properties::{reset, set, values};
@@ -166,5 +168,27 @@ fn a_device_that_is_lost_in_a_change_that_fails_is_made_again() {
     assert!(bench.driver.is_ailing());
     bench.driver.engine.refuse_device = false;
     bench.driver.mend();
+    assert_eq!(bench.place("foo0"), ["", "", "host"]);
+}
+
+#[test]
+fn who_removes_a_device_again_and_again_does_not_get_another_each_time() {
+    let mut bench = with_zones();
+    let link = bench.link("foo0").id;
+    let mut now = Instant::now();
+    let mut made = 0;
+    for _ in 0..3000 {
+        now += Duration::from_millis(100);
+        if bench.driver.engine.devices.remove(&link).is_some() {
+            made += 1;
+            bench.driver.engine.lost.push(link);
+        }
+        bench.driver.notice_at(now, false);
+        bench.driver.mend_at(now);
+    }
+    assert!((4..15).contains(&made), "{made} devices in five minutes");
+    assert!(bench.place("foo0")[1].contains("again") && bench.driver.is_ailing());
+    now += Duration::from_secs(60);
+    bench.driver.mend_at(now);
     assert_eq!(bench.place("foo0"), ["", "", "host"]);
 }
