@@ -142,8 +142,23 @@ impl DeviceKit {
     /// # Errors
     /// The zone is not there, the name belongs to another device, the device to another program, or the system refuses.
     pub fn adopt(&self, spec: &TapSpec) -> Result<Housed, TapError> {
+        self.take(spec, Reach::Everywhere)
+    }
+
+    /// The same, but looks only where the device is to be and on the host: to enter each zone takes long, and what a zone's
+    /// owner has marked as ours there is not.
+    ///
+    /// # Errors
+    /// As for [`adopt`](Self::adopt).
+    pub fn adopt_near(&self, spec: &TapSpec) -> Result<Housed, TapError> {
+        self.take(spec, Reach::Near)
+    }
+
+    fn take(&self, spec: &TapSpec, reach: Reach) -> Result<Housed, TapError> {
         let wanted = spec.zone.as_ref().map(|zone| self.place(Some(zone))).transpose()?;
-        let Some((place, device)) = self.search(spec, wanted.as_ref())? else { return self.create(spec) };
+        let Some((place, device)) = self.search(spec, wanted.as_ref(), reach)? else {
+            return self.create(spec);
+        };
         let tap = place.take_over(spec, &device)?;
         let Some(wanted) = wanted else { return Ok(Housed { tap, zone: place.zone, stayed: true }) };
         let stayed = place.namespace.is(&wanted.namespace);
@@ -151,7 +166,7 @@ impl DeviceKit {
         if tap.pins() != zone.as_ref() && tap.pins().is_some() {
             // It is opened again where it is now, or the zone that it was in could not end.
             drop(tap);
-            return Ok(Housed { stayed, ..self.adopt(spec)? });
+            return Ok(Housed { stayed, ..self.take(spec, reach)? });
         }
         Ok(Housed { tap, zone, stayed })
     }
@@ -211,7 +226,7 @@ impl DeviceKit {
     /// # Errors
     /// The system refuses.
     pub fn discard(&self, spec: &TapSpec) -> Result<(), TapError> {
-        let Some((place, device)) = self.search(spec, None)? else { return Ok(()) };
+        let Some((place, device)) = self.search(spec, None, Reach::Everywhere)? else { return Ok(()) };
         Ok(place.namespace.within(|| Netlink::open()?.delete(device.index))??)
     }
 
@@ -225,16 +240,20 @@ impl DeviceKit {
         Place { namespace: self.host.clone(), zone: None }
     }
 
-    /// The VNIC's device and where it is: where it is wanted, on the host, or in any zone.
+    /// The VNIC's device and where it is: where it is wanted, on the host, or, if so far is looked, in any zone.
     fn search(
         &self,
         spec: &TapSpec,
         wanted: Option<&Place>,
+        reach: Reach,
     ) -> Result<Option<(Place, netlink::Device)>, TapError> {
         for place in wanted.cloned().into_iter().chain([self.on_host()]) {
             if let Some(device) = place.find(spec)? {
                 return Ok(Some((place, device)));
             }
+        }
+        if reach == Reach::Near {
+            return Ok(None);
         }
         let places = Zone::all().map(|(zone, namespace)| Place { namespace, zone: Some(zone) });
         // A zone that cannot be looked into does not have it.
@@ -242,6 +261,15 @@ impl DeviceKit {
             places.filter_map(|place| place.find(spec).ok().flatten().map(|device| (place, device)));
         Ok(found.next())
     }
+}
+
+/// How far a device is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Where it is to be, and on the host.
+    Near,
+    /// In each zone too.
+    Everywhere,
 }
 
 /// Where a device can be.

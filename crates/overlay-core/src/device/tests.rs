@@ -145,6 +145,10 @@ fn a_device_that_was_left_is_found_wherever_it_is() {
     assert_eq!(housed.tap.pins(), housed.zone.as_ref());
     drop(housed);
     assert!(two.ends_without_name(), "the zone that it was fetched from is not kept");
+    let housed = kit.adopt_near(&vnic.to(None)).unwrap();
+    assert!(has(&host, "foo0") && has(&one, "foo0"), "one that was lost is not looked for in zones");
+    housed.tap.give_up().unwrap();
+    drop(housed);
     kit.discard(&vnic.to(None)).unwrap();
     assert!(one.device("foo0").is_none());
     kit.discard(&vnic.to(None)).unwrap();

@@ -62,7 +62,10 @@ pub struct DeviceSpec {
 pub enum Existing {
     /// It is somebody else's.
     Refuse,
-    /// It is the one that an earlier run has left; what somebody has made of its name and MTU stays, within its overlay's.
+    /// It was had before, or tried to be: one that is the VNIC's gets its name and MTU. It is looked for on the host and where
+    /// it is to be.
+    Again,
+    /// It is the one that an earlier run has left, wherever; what somebody has made of its name and MTU stays, within its overlay's.
     Adopt,
     /// It is the one that an earlier run has left before it had finished a change: it gets its name and MTU.
     Finish,

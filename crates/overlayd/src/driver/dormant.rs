@@ -118,7 +118,7 @@ impl<E: Engine> Driver<E> {
     }
 
     fn keep_away(&mut self, mut vnic: Vnic) {
-        vnic.fault = None;
+        (vnic.fault, vnic.left) = (None, false);
         vnic.record.until_boot.presence = Presence::Absent;
         if let Err(error) = self.records.save_vnic(&vnic.record) {
             // As it is stored, the next start looks for its device once more.
@@ -139,7 +139,7 @@ impl<E: Engine> Driver<E> {
             Ok(()) => self.keep_away(vnic),
             Err(problem) => {
                 tracing::error!("VNIC {name} cannot be deleted: {problem}");
-                self.dormant.vnics.insert(vnic.record.id, vnic);
+                self.dormant.vnics.insert(vnic.record.id, Vnic { left: true, ..vnic });
             }
         }
     }

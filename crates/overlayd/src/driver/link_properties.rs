@@ -26,7 +26,8 @@ impl Vnic {
     pub(super) fn new(record: VnicRecord) -> Result<Self, PropertyError> {
         Properties::check(VNIC_LINK_PROPERTIES, &record.properties)?;
         let properties = Properties::check(VNIC_LINK_PROPERTIES, &record.properties_now())?;
-        Ok(Self { record, properties, fault: None, losses: Losses::default(), awaits_zone: false })
+        let losses = Losses::default();
+        Ok(Self { record, properties, fault: None, losses, left: false, awaits_zone: false })
     }
 
     /// The MTU that it was given; else it follows its overlay.
@@ -136,7 +137,7 @@ impl<E: Engine> Driver<E> {
             return Err(error);
         }
         if self.engine.has_device(changed.record.over, id) {
-            (changed.fault, changed.awaits_zone) = (None, false);
+            (changed.fault, changed.awaits_zone, changed.left) = (None, false, false);
         }
         self.vnics.insert(id, changed);
         self.settle_changes(id);

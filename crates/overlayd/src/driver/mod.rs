@@ -92,6 +92,8 @@ struct Vnic {
     /// Why it has no device.
     fault: Option<String>,
     losses: zone::Losses,
+    /// Whether an earlier run may have left its device, wherever that is: until it has been looked for.
+    left: bool,
     /// Whether that is because its zone is not there.
     awaits_zone: bool,
 }

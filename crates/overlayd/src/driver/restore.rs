@@ -121,7 +121,7 @@ impl<E: Engine> Driver<E> {
                 self.restore_dormant_vnic(vnic);
             }
             Ok(vnic) => {
-                self.vnics.insert(id, vnic);
+                self.vnics.insert(id, Vnic { left: true, ..vnic });
             }
             Err(error) => {
                 let bad = self.records.set_aside(&name, temporary, error.to_string());
@@ -153,15 +153,18 @@ impl<E: Engine> Driver<E> {
     /// Takes over or makes the device of a VNIC, and notes why it cannot.
     pub(super) fn try_device(&mut self, id: LinkId) {
         let Some(vnic) = self.vnics.get(&id) else { return };
-        let (name, over, record) = (vnic.record.name.clone(), vnic.record.over, &vnic.record);
-        let overlay = self.overlays.get(&over);
-        let unfinished = record.resizing || record.renamed_from.is_some();
-        let unfinished = unfinished || overlay.is_some_and(|overlay| overlay.record.resizing);
-        let existing = if unfinished { Existing::Finish } else { Existing::Adopt };
+        let (name, over, mut left) = (vnic.record.name.clone(), vnic.record.over, vnic.left);
+        let (overlay, existing) = (self.overlays.get(&over), self.existing(vnic));
         let (fault, awaits_zone) = match overlay.map(|overlay| vnic.spec(overlay.mtu)) {
             Some(spec) => match self.engine.add_device(over, &spec, existing) {
-                Ok(()) => (None, false),
-                Err(error) => (Some(error.to_string()), is_absence(&error)),
+                Ok(()) => {
+                    left = false;
+                    (None, false)
+                }
+                Err(error) => {
+                    left &= !is_nowhere(&error);
+                    (Some(error.to_string()), is_absence(&error))
+                }
             },
             None => (Some("its overlay is not there".to_owned()), false),
         };
@@ -173,9 +176,21 @@ impl<E: Engine> Driver<E> {
             None if vnic.fault.is_some() => tracing::info!("VNIC {name} has its device again"),
             _ => {}
         }
-        (vnic.fault, vnic.awaits_zone) = (fault, awaits_zone);
+        (vnic.fault, vnic.awaits_zone, vnic.left) = (fault, awaits_zone, left);
         self.settle_changes(id);
         (self.alive)();
+    }
+
+    /// What may be there of a VNIC's device. Every zone is looked into for what an earlier run has left, and for nothing else.
+    pub(super) fn existing(&self, vnic: &Vnic) -> Existing {
+        let record = &vnic.record;
+        let overlay = self.overlays.get(&record.over);
+        let unfinished = record.resizing || record.renamed_from.is_some();
+        match unfinished || overlay.is_some_and(|overlay| overlay.record.resizing) {
+            _ if !vnic.left => Existing::Again,
+            true => Existing::Finish,
+            false => Existing::Adopt,
+        }
     }
 
     /// A VNIC whose zone is not there has no device, wherever an earlier run has left one.
@@ -309,6 +324,11 @@ impl<E: Engine> Driver<E> {
         let used = self.vnics.values().map(|vnic| vnic.record.over);
         used.filter(|id| self.overlays.contains_key(id) && !self.engine.is_started(*id))
     }
+}
+
+/// Whether a device cannot be had though nothing of it is there: where one is found, the host's names do not matter.
+const fn is_nowhere(error: &TapError) -> bool {
+    is_absence(error) || matches!(error, TapError::NameTaken { zone: None, .. })
 }
 
 /// Whether a device cannot be had because its zone is not there.

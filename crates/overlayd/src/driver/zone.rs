@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use overlay_core::device::TapError;
-use overlay_core::engine::{Engine, Existing};
+use overlay_core::engine::Engine;
 use overlay_core::property::ZONE;
 use overlay_core::protocol::ControlError;
 use overlay_core::types::{LinkId, LinkName, ZoneName};
@@ -139,7 +139,7 @@ impl<E: Engine> Driver<E> {
         };
         let settled = match self.engine.has_device(over, id) {
             true => self.engine.settle_device(over, &spec),
-            false => self.engine.add_device(over, &spec, Existing::Adopt),
+            false => self.engine.add_device(over, &spec, self.existing(vnic)),
         };
         settled.map_err(|error| device_failure(&error))
     }

@@ -188,8 +188,11 @@ impl UserspaceEngine {
         let Housed { tap, zone, stayed } = match existing {
             Existing::Refuse => self.kit.create(&tap_spec)?,
             Existing::Adopt => self.kit.adopt(&tap_spec)?,
-            Existing::Finish => {
-                let housed = self.kit.adopt(&tap_spec)?;
+            Existing::Again | Existing::Finish => {
+                let housed = match existing {
+                    Existing::Finish => self.kit.adopt(&tap_spec)?,
+                    _ => self.kit.adopt_near(&tap_spec)?,
+                };
                 self.kit.rename(&housed.tap, &tap_spec)?;
                 self.kit.resize(&housed.tap, &tap_spec)?;
                 housed

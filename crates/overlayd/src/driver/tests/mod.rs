@@ -43,6 +43,8 @@ struct Notes {
     refuse_change: Option<LinkName>,
     /// Devices whose change was finished at the start.
     finished: Vec<String>,
+    /// How each device was asked for.
+    wanted: Vec<Existing>,
     /// The last timing that an overlay was given.
     timing: Option<Timing>,
     sources: Option<Sources>,
@@ -124,6 +126,7 @@ impl Engine for Notes {
     }
 
     fn add_device(&mut self, _over: LinkId, spec: &DeviceSpec, existing: Existing) -> Result<(), TapError> {
+        self.wanted.push(existing);
         if self.refuse_device {
             return Err(TapError::NameTaken { name: spec.name.clone(), zone: spec.zone.clone() });
         }

@@ -192,3 +192,13 @@ fn who_removes_a_device_again_and_again_does_not_get_another_each_time() {
     bench.driver.mend_at(now);
     assert_eq!(bench.place("foo0"), ["", "", "host"]);
 }
+
+#[test]
+fn what_an_earlier_run_has_left_is_looked_for_everywhere_once() {
+    let mut bench = with_zones();
+    bench.restarted();
+    assert_eq!(bench.driver.engine.wanted, [Existing::Adopt]);
+    bench.lose_for_good("foo0");
+    bench.driver.mend();
+    assert_eq!(bench.driver.engine.wanted, [Existing::Adopt, Existing::Again, Existing::Again]);
+}
