@@ -1,8 +1,8 @@
 //! An MTU that changes while frames flow: none is lost, and streams go on.
 
 use std::net::UdpSocket;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -15,7 +15,10 @@ const A_BIT: u64 = 2_000_000;
 /// Datagrams between two changes.
 const SOME: u64 = 500;
 
-/// Datagrams with numbers, at a pace, from one end to the other, as large as the largest MTU or smaller: the sender's system
+/// Datagrams under way at the most: few enough for every queue on their way.
+const UNDER_WAY: u64 = 16;
+
+/// Datagrams with numbers, each when an earlier one has arrived, from one end to the other, as large as the largest MTU or smaller: the sender's system
 /// divides what is too large for its device.
 struct Numbered {
     stop: Arc<AtomicBool>,
@@ -33,6 +36,7 @@ impl Numbered {
         receiver.set_read_timeout(Some(Duration::from_secs(2))).expect("a time limit");
         let (stop, arrived) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let (asked, count) = (Arc::clone(&stop), Arc::clone(&arrived));
+        let (credit, credits) = mpsc::channel();
         let sender = thread::spawn(move || {
             let mut sent = 0u64;
             while !asked.load(Ordering::Relaxed) {
@@ -44,7 +48,10 @@ impl Numbered {
                     Err(error) if error.raw_os_error() == Some(nix::libc::EMSGSIZE) => {}
                     Err(error) => panic!("cannot send: {error}"),
                 }
-                thread::sleep(Duration::from_micros(500));
+                if sent >= UNDER_WAY {
+                    // One that is lost brings the rest to a stop, which who waits for more tells of.
+                    let _ = credits.recv_timeout(Duration::from_secs(1));
+                }
             }
             sent
         });
@@ -54,6 +61,7 @@ impl Numbered {
                 let number = buffer[..len].first_chunk().copied().map(u64::from_be_bytes);
                 seen.push(number.expect("a number"));
                 count.fetch_add(1, Ordering::Relaxed);
+                let _ = credit.send(());
             }
             seen
         });

@@ -211,6 +211,26 @@ fn vnics_move_between_zones_under_a_transfer_of_another() {
 }
 
 #[test]
+fn a_transfer_goes_on_when_its_vnic_comes_back_from_another_zone() {
+    let (scene, zones) = (Scene::kernel(Plan::default()), [Namespace::new(), Namespace::new()]);
+    vnic_in(&scene.host, "foo3", &zones[0], 3);
+    await_answer(&zones[0], 2);
+    let transfer = Transfer::start(&zones[0], &scene.peer.net, inner_v4(2));
+    for _ in 0..3 {
+        transfer.wait_for_more(LONG, A_WHILE);
+        give(&scene.host, "foo3", &zones[1]);
+        // Under the transfer's own address the other zone would end it: it knows no such connection.
+        zones[1].address("foo3", 5);
+        await_answer(&zones[1], 2);
+        give(&scene.host, "foo3", &zones[0]);
+        zones[0].address("foo3", 3);
+    }
+    transfer.wait_for_more(LONG, A_WHILE);
+    transfer.finish();
+    scene.host.check_counters();
+}
+
+#[test]
 fn a_zone_that_comes_after_a_boot_gets_its_vnic_by_itself() {
     let (mut scene, zone) = (Scene::kernel(Plan::default()), Namespace::new());
     give(&scene.host, "foo0", &zone);
