@@ -59,7 +59,8 @@ bench-micro: build
 build: needs-build
 	$(CARGO) build --release --workspace --exclude overlay-fuzz --bins
 
-install: build install-files
+install: build
+	@$(MAKE) --no-print-directory install-files
 
 # The same with programs that have been built already.
 install-files: to = $(DESTDIR)$(PREFIX)
