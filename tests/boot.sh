@@ -1,9 +1,10 @@
 #!/bin/sh
-# boot.sh SCRATCH PACKAGE: boots systemd on a copy of this machine's root that keeps nothing, with PACKAGE installed, in
-# namespaces of its own, and writes the process number of its init to SCRATCH/init. As root. It ends with its standard
-# input, and takes everything with it but SCRATCH.
+# boot.sh SCRATCH PACKAGE [COMMAND]: boots systemd on a copy of this machine's root that keeps nothing, with PACKAGE
+# installed, in namespaces of its own, and writes the process number of its init to SCRATCH/init. COMMAND is for the shell,
+# and runs before the boot with the copy's root in $root. As root. It ends with its standard input, and takes everything
+# with it but SCRATCH.
 set -eu
-scratch=$1 package=$2 root=$1/root
+scratch=$1 package=$2 command=${3:-} root=$1/root
 
 # A mount namespace of its own: what is mounted below ends with it.
 if [ "${OVERLAY_BOOT:-}" != mounts ]; then
@@ -37,9 +38,10 @@ for unit in getty.target dbus.service dbus.socket systemd-logind.service systemd
     sys-kernel-tracing.mount sys-fs-fuse-connections.mount networking.service NetworkManager.service; do
     ln -s /dev/null "$root/etc/systemd/system/$unit"
 done
-cp "$package" "$root/tmp/overlay.deb"
-chroot "$root" dpkg --force-depends --install /tmp/overlay.deb >"$scratch/dpkg.log" 2>&1 ||
+cp "$package" "$root/root/overlay.deb"
+chroot "$root" dpkg --force-depends --install /root/overlay.deb >"$scratch/dpkg.log" 2>&1 ||
     { cat "$scratch/dpkg.log" >&2; exit 1; }
+root=$root sh -euc "$command"
 
 # A control group of its own, below which systemd makes others.
 mount -t cgroup2 groups "$scratch/groups"
@@ -66,6 +68,8 @@ unshare --cgroup --pid --fork --kill-child --mount --uts --ipc --net sh -euc '
     cd "$1"
     pivot_root . old
     umount -l /old
+    # As systemd does on a machine that is no container: units of their own mounts see those that come later.
+    mount --make-rshared /
     exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --log-target=journal' \
     sh "$root" </dev/null &
 init=$!

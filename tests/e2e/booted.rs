@@ -1,5 +1,7 @@
 //! The package on a machine that systemd has booted: the units, their sandbox and the rules for devices, at work.
 
+use std::fs;
+
 use overlay_tests::{LONG, Machine, project, wait_until};
 
 const UNITS: [&str; 2] = ["overlay.service", "varpd.service"];
@@ -47,8 +49,8 @@ fn in_their_sandbox_both_daemons_do_all_their_work() {
     machine.write("/root/red.json", "644", r#"{ "2:8:20:0:0:1": { "ip": "127.0.0.2", "port": 4789 } }"#);
     machine.ok(&["chmod", "755", "/root"]);
     create_searched(&machine, "table0", "25", "files", "files/config=/root/red.json");
-    let example = project().join("contrib/overlay-plugin-example.py").display().to_string();
-    machine.ok(&["install", "-m", "755", &example, "/usr/lib/overlay/plugins/example"]);
+    let example = fs::read_to_string(project().join("contrib/overlay-plugin-example.py")).expect("a script");
+    machine.write("/usr/lib/overlay/plugins/example", "755", &example);
     machine.write("/etc/overlay/table", "644", "2:8:20:0:0:1 127.0.0.2:4789 192.168.23.1\n");
     machine.ok(&["systemctl", "reload", "varpd.service"]);
     wait_until(LONG, "the program is a plugin", || {
@@ -75,6 +77,65 @@ fn in_their_sandbox_both_daemons_do_all_their_work() {
     let complaints: Vec<_> =
         journal.lines().filter(|line| line.contains("ERROR") || line.contains("cannot")).collect();
     assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+#[test]
+fn in_their_sandbox_link_properties_and_zones_that_come_and_go_work() {
+    let machine = Machine::boot();
+    create_overlay(&machine, "demo0", "23", &[]);
+    machine.ok(&["ip", "netns", "add", "zone1"]);
+    let limits = "zone=zone1,maxbw=100M,protection=mac-nospoof";
+    machine.ok(&["dladm", "create-vnic", "-l", "demo0", "-p", limits, "foo0"]);
+    let in_zone = || machine.run(&["ip", "-n", "zone1", "link", "show", "foo0"]).succeeded();
+    assert!(in_zone(), "it is made there");
+    machine.ok(&["dladm", "reset-linkprop", "-p", "zone,maxbw,protection", "foo0"]);
+    machine.ok(&["ip", "link", "show", "foo0"]);
+    machine.ok(&["dladm", "set-linkprop", "-p", limits, "foo0"]);
+    machine.ok(&["ip", "netns", "del", "zone1"]);
+    let gone = "the VNIC has no device";
+    wait_until(LONG, gone, || {
+        let shown = machine.ok(&["dladm", "show-overlay", "-f", "demo0"]);
+        if shown.contains("DEGRADED") { Ok(()) } else { Err(shown) }
+    });
+    machine.ok(&["ip", "netns", "add", "zone1"]);
+    wait_until(LONG, "the VNIC is in the zone that is there again", || {
+        if in_zone() { Ok(()) } else { Err(machine.journal()) }
+    });
+    all_online(&machine, 1);
+    // A container's namespace has a name by a mount; a symbolic link into /proc is not enough for overlayd's rights.
+    machine.ok(&["systemd-run", "--unit=container", "-p", "PrivateNetwork=yes", "sleep", "infinity"]);
+    let pid = machine.show("container.service", "MainPID");
+    machine.ok(&["ln", "-s", &format!("/proc/{pid}/ns/net"), "/run/netns/linked"]);
+    let refused = machine.run(&["dladm", "set-linkprop", "-p", "zone=linked", "foo0"]).refusal();
+    assert!(refused.contains("zone linked: Permission denied"), "{refused}");
+    machine.ok(&["ip", "netns", "attach", "web", &pid]);
+    machine.ok(&["dladm", "set-linkprop", "-p", "zone=web", "foo0"]);
+    machine.ok(&["nsenter", "-t", &pid, "-n", "ip", "link", "show", "foo0"]);
+}
+
+#[test]
+fn what_was_left_to_the_first_boot_is_done_at_it_and_once() {
+    let machine = Machine::boot_after(
+        "\"$root/usr/sbin/dladm\" create-overlay -R \"$root\" -e vxlan -s direct -v 23 \
+            -p vxlan/listen_ip=127.0.0.1,direct/dest_ip=127.0.0.2,direct/dest_port=4789 demo0
+         \"$root/usr/sbin/dladm\" create-vnic -R \"$root\" -l demo0 foo0
+         \"$root/usr/sbin/dladm\" create-vnic -R \"$root\" -l nothing0 foo1",
+    );
+    let unit = "overlay-first-boot.service";
+    wait_until(LONG, "the first boot's work is done", || {
+        let state = machine.show(unit, "ActiveState");
+        if state == "failed" { Ok(()) } else { Err(format!("{state}\n{}", machine.journal())) }
+    });
+    assert_eq!(machine.ok(&["dladm", "show-vnic", "-p", "-o", "link"]), "foo0\n", "{}", machine.journal());
+    // What cannot be done is kept beside it, and makes the unit fail.
+    assert_eq!(
+        machine.run(&["sh", "-c", "ls /var/lib/overlay"]).stdout,
+        "first-boot.failed\noverlayd\nvarpd\n"
+    );
+    assert_eq!(machine.show(unit, "WantedBy"), "overlay.service varpd.service");
+    assert_eq!(machine.show(unit, "Requires").replace("sysinit.target", "").trim(), "system.slice");
+    machine.ok(&["systemctl", "restart", "overlay.service"]);
+    assert_eq!(machine.show(unit, "ConditionResult"), "no");
 }
 
 #[test]
@@ -172,6 +233,20 @@ fn udev_renames_and_readdresses_no_vnic_and_treats_other_taps_as_before() {
 }
 
 #[test]
+fn a_package_that_was_removed_runs_again_once_it_is_installed_and_a_newer_one_starts_nothing() {
+    let machine = Machine::boot();
+    create_overlay(&machine, "demo0", "23", &[]);
+    machine.ok(&["dpkg", "--remove", "overlay"]);
+    machine.ok(&["dpkg", "--force-depends", "--install", "/root/overlay.deb"]);
+    machine.wait_for_active(&UNITS);
+    all_online(&machine, 1);
+    // What an administrator has stopped, no other version starts.
+    machine.ok(&["systemctl", "stop", "varpd.service"]);
+    machine.ok(&["dpkg", "--force-depends", "--install", "/root/overlay.deb"]);
+    assert_eq!(machine.run(&["systemctl", "is-active", UNITS[0], UNITS[1]]).stdout, "active\ninactive\n");
+}
+
+#[test]
 fn removing_the_package_stops_the_daemons_and_purging_it_leaves_nothing() {
     let machine = Machine::boot();
     create_overlay(&machine, "demo0", "23", &[]);
@@ -179,6 +254,6 @@ fn removing_the_package_stops_the_daemons_and_purging_it_leaves_nothing() {
     assert_eq!(machine.run(&["systemctl", "is-active", UNITS[0], UNITS[1]]).stdout, "inactive\ninactive\n");
     machine.ok(&["sh", "-c", "ls /var/lib/overlay/overlayd/*.json"]);
     machine.ok(&["dpkg", "--purge", "overlay"]);
-    let left = "find /etc /usr /var /run -xdev -name '*overlay*' -newer /tmp/overlay.deb; ls -d /var/lib/overlay /run/overlay";
+    let left = "find /etc /usr /var /run -xdev -name '*overlay*' -newer /root/overlay.deb; ls -d /var/lib/overlay /run/overlay";
     assert_eq!(machine.run(&["sh", "-c", left]).stdout, "");
 }

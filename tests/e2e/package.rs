@@ -2,14 +2,16 @@
 //! again.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use overlay_tests::{Package, Scratch, program, project};
 
-const UNITS: [&str; 5] =
-    ["overlay.service", "overlay.socket", "varpd.service", "varpd.socket", "overlay-first-boot.service"];
+const UNITS: [&str; 5] = ["overlay.service", "overlay.socket", "varpd.service", "varpd.socket", FIRST_BOOT];
+
+/// The one that runs what was left to the first boot.
+const FIRST_BOOT: &str = "overlay-first-boot.service";
 
 /// All that is installed below a prefix, with its mode.
 const FILES: [(&str, u32); 22] = [
@@ -97,11 +99,13 @@ fn the_package_installs_all_in_its_place_and_purged_leaves_nothing() {
         let text = fs::read_to_string(root.join("etc").join(list)).expect("a list");
         assert!(text.starts_with("netadm:"), "{list}: {text}");
     }
-    for unit in UNITS {
+    for unit in UNITS.into_iter().filter(|unit| *unit != FIRST_BOOT) {
         let target = if unit.ends_with("socket") { "sockets" } else { "multi-user" };
         let link = root.join(format!("etc/systemd/system/{target}.target.wants/{unit}"));
         assert!(link.is_symlink(), "{unit} is enabled");
     }
+    let wants = run(&["find", &root.join("etc/systemd").display().to_string(), "-name", FIRST_BOOT]);
+    assert_eq!(wants, "", "the daemons pull it in, so that with them it is disabled, too");
     fs::create_dir_all(root.join("var/lib/overlay/overlayd")).expect("a directory");
     fs::write(root.join("var/lib/overlay/overlayd/demo0.json"), "{}").expect("a record");
     dpkg(root, &["--remove", "overlay"]);
@@ -152,6 +156,41 @@ fn make_install_keeps_to_its_prefix_and_uninstall_takes_all_of_it_away() {
     );
 }
 
+#[test]
+fn make_install_builds_before_it_installs_however_many_jobs_it_may_have() {
+    let scratch = Scratch::new();
+    let (root, programs) = (scratch.path().join("root"), scratch.path().join("programs"));
+    let builder = scratch.path().join("builder");
+    let script = format!(
+        "#!/bin/sh\nmkdir -p {0} && cd {0} && touch overlayd varpd dladm ifconfig svcs\n",
+        programs.display()
+    );
+    fs::write(&builder, script).expect("written");
+    fs::set_permissions(&builder, fs::Permissions::from_mode(0o755)).expect("it is there");
+    let given = [("CARGO", &builder), ("FROM", &programs), ("DESTDIR", &root)];
+    let given = given.map(|(name, path)| format!("{name}={}", path.display()));
+    run(&["make", "-s", "-j8", "install", &given[0], &given[1], &given[2], "PREFIX=/usr"]);
+    assert_eq!(files(&root).len(), FILES.len());
+}
+
+/// Where systemd makes no users, `useradd` does; the group may be an administrator's.
+#[test]
+fn the_user_netadm_is_made_of_a_group_that_is_there() {
+    let (scratch, tools) = (empty_root(), Scratch::new());
+    let root = scratch.path();
+    fs::write(root.join("etc/group"), "netadm:x:990:\n").expect("written");
+    for tool in ["grep", "rm", "useradd"] {
+        let place = run(&["sh", "-c", &format!("PATH=$PATH:/usr/sbin; command -v {tool}")]);
+        symlink(place.trim(), tools.path().join(tool)).expect("made");
+    }
+    symlink("/bin/true", tools.path().join("deb-systemd-helper")).expect("made");
+    let (path, prefix) = (tools.path().display().to_string(), root.display().to_string());
+    let environment = [format!("PATH={path}"), format!("DPKG_ROOT={prefix}")];
+    run(&["env", &environment[0], &environment[1], "/bin/sh", "contrib/debian/postinst", "configure", ""]);
+    let users = fs::read_to_string(root.join("etc/passwd")).expect("a list");
+    assert!(users.starts_with("netadm:") && users.contains(":990:"), "{users}");
+}
+
 /// The units, as they are where the programs are in the directory of this test.
 fn units() -> Scratch {
     let (installed, scratch) = (Scratch::new(), Scratch::new());
@@ -184,14 +223,16 @@ fn documented(unit: &str) -> String {
 }
 
 #[test]
-fn the_exposure_of_each_unit_is_at_most_what_the_documentation_says() {
-    let (units, version) = (units(), run(&["systemd-analyze", "--version"]));
+fn the_exposure_of_each_unit_is_what_the_documentation_says() {
+    let units = units();
+    // It was measured with this version. Others look at more, or at less, which may make a point.
+    let exact = run(&["systemd-analyze", "--version"]).starts_with("systemd 252 ");
     for unit in UNITS.into_iter().filter(|unit| unit.ends_with(".service")) {
         let (path, figure) = (units.path().join(unit).display().to_string(), documented(unit));
-        let threshold = format!("--threshold={}", figure.replace('.', ""));
+        let tenths: u32 = figure.replace('.', "").parse().expect("a figure");
+        let threshold = format!("--threshold={}", if exact { tenths } else { tenths + 10 });
         let said = run(&["systemd-analyze", "security", "--no-pager", "--offline=true", &threshold, &path]);
-        // Others look at more, or at less.
-        if version.starts_with("systemd 252 ") {
+        if exact {
             assert!(said.contains(&format!("exposure level for {unit}: {figure} ")), "{figure}: {said}");
         }
     }

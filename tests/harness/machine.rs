@@ -91,13 +91,28 @@ impl Machine {
     /// The daemons do not come up in it.
     #[track_caller]
     pub fn boot() -> Self {
+        Self::boot_after("")
+    }
+
+    /// Boots one after a command, which finds its root in `$root`.
+    ///
+    /// # Panics
+    /// The command fails, or the daemons do not come up.
+    #[track_caller]
+    pub fn boot_after(command: &str) -> Self {
         static PACKAGE: OnceLock<Vec<u8>> = OnceLock::new();
         let scratch = Scratch::new();
         let package = scratch.path().join("overlay.deb");
         let built = PACKAGE.get_or_init(|| fs::read(Package::build().file()).expect("the package"));
         fs::write(&package, built).expect("written");
         let mut boot = Command::new(project().join("tests/boot.sh"));
-        let boot = boot.arg(scratch.path()).arg(&package).stdin(Stdio::piped()).spawn().expect("a shell");
+        let boot = boot
+            .arg(scratch.path())
+            .arg(&package)
+            .arg(command)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("a shell");
         let mut machine = Self { boot, init: String::new(), scratch };
         machine.init = wait_until(LONG, "systemd is started", || machine.started());
         machine.wait_for_active(&["overlay.service", "varpd.service"]);
