@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use overlay_core::datapath::{
-    FrameBuf, Outward, Overlay, OverlayCounters, OverlaySettings, Port, PortSettings, Waiting,
+    FrameBuf, Outward, Overlay, OverlayCounters, OverlaySettings, Port, PortPolicy, PortSettings, Protection,
+    Waiting,
 };
 use overlay_core::encap::{ENCAPS, Outer};
 use overlay_core::lookup::{About, Desk, Fate, Sources, TargetMode, TargetTable, Timing, Verdict};
@@ -54,7 +55,19 @@ pub(super) static WORKS: &[Work] = &[
         name: "encapsulate",
         title: "take a VNIC's frame of 1,464 octets to its tunnel end: decide, hash, header",
         times: 10_000,
-        run: encapsulate,
+        run: |times| encapsulate(PortPolicy::default(), times),
+    },
+    Work {
+        name: "encapsulate-protected",
+        title: "the same of a VNIC with all four protections",
+        times: 10_000,
+        run: |times| encapsulate(protected(), times),
+    },
+    Work {
+        name: "encapsulate-limited",
+        title: "the same of a VNIC with maxbw",
+        times: 10_000,
+        run: |times| encapsulate(PortPolicy { maxbw: "5G".parse().ok(), ..PortPolicy::default() }, times),
     },
     Work {
         name: "split",
@@ -104,8 +117,8 @@ fn hit(entries: u32, times: u64) {
     });
 }
 
-fn encapsulate(times: u64) {
-    let (overlay, hasher) = (overlay(), FlowHasher::default());
+fn encapsulate(policy: PortPolicy, times: u64) {
+    let (overlay, hasher) = (overlay(policy), FlowHasher::default());
     let octets = &frames::segments()[0];
     let mut frame = FrameBuf::default();
     frame.space()[VNET_HEADER..][..octets.len()].copy_from_slice(octets);
@@ -169,8 +182,18 @@ fn table<T>(entries: u32) -> TargetTable<T> {
     TargetTable::new(link(7), Arc::<Desk>::default(), timing, entries as usize)
 }
 
+/// Of a VNIC that is protected in every way, and has the address that its frames are from.
+fn protected() -> PortPolicy {
+    let protection = Protection { mac_nospoof: true, restricted: true, ip_nospoof: true, dhcp_nospoof: true };
+    PortPolicy {
+        protection,
+        allowed_ips: vec!["192.168.23.1".parse().expect("one")],
+        ..PortPolicy::default()
+    }
+}
+
 /// An overlay with one VNIC and one tunnel end.
-fn overlay() -> Overlay<Nowhere> {
+fn overlay(policy: PortPolicy) -> Overlay<Nowhere> {
     let mtu = OverlayMtu::new(MTU).expect("legal");
     let settings = OverlaySettings {
         vnetid: VnetId::new(VNETID).expect("legal"),
@@ -181,7 +204,7 @@ fn overlay() -> Overlay<Nowhere> {
         target: Some(TargetMode::Point(end())),
         sources: Some(Sources::known([end().ip()])),
     };
-    let port = Port::new(PortSettings { mtu, ..PortSettings::plain(link(1), HERE) }, Nowhere);
+    let port = Port::new(PortSettings { mtu, policy, ..PortSettings::plain(link(1), HERE) }, Nowhere);
     let targets = Arc::new(table::<Waiting>(1));
     Overlay::new(settings, Arc::new(OverlayCounters::default()), targets, vec![Arc::new(port)])
 }
