@@ -15,7 +15,7 @@ pub const OVERLAY_PROPERTIES: &[PropertySpec] = &[
         Kind::Uint,
         MTU_OR_AUTO,
         Some("1400"),
-        "largest packet inside the overlay, in octets; auto: what the underlay leaves when the overlay is made",
+        "largest packet inside the overlay, in octets; auto: what the underlay leaves when it is set and at each start",
     ),
     PropertySpec::new("vnetid", Kind::Uint, Possible::Any, None, "identifier of the virtual network"),
     PropertySpec::new("encap", Kind::String, Possible::Any, None, "encapsulation plugin").read_only(),
