@@ -195,7 +195,9 @@ impl Host {
             .into_iter()
             .flat_map(|daemon| [false, true].map(|temporary| self.paths().records(daemon, temporary)));
         let entries = directories.filter_map(|directory| fs::read_dir(directory).ok()).flatten().flatten();
-        let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+        // What DHCP has given is kept in a directory beside the records.
+        let files = entries.map(|entry| entry.path()).filter(|path| path.is_file());
+        let mut files: Vec<_> = files.collect();
         files.sort();
         files
     }
