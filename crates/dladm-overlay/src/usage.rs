@@ -80,10 +80,10 @@ mod tests {
             ("create-vnic -l d0 -m auto -V 1 v0", "create-vnic: -V goes with -m vrrp only"),
             ("create-vnic -l d0 -m 2:8:20:0:0:1 -A inet v0", "create-vnic: -A goes with -m vrrp only"),
             ("create-vnic -l d0 -f v0", "create-vnic: missing --vid <VID>"),
-            ("show-link -p", "show-link: parsable output needs a list of fields with -o"),
+            ("show-link -p", "show-link: parsable output needs the names of its fields with -o"),
             ("show-search a b", "show-search: unexpected argument 'b'"),
-            ("show-search -p", "show-search: parsable output needs a list of fields with -o"),
-            ("show-overlay -p -o all", "show-overlay: parsable output needs a list of fields with -o"),
+            ("show-search -p", "show-search: parsable output needs the names of its fields with -o"),
+            ("show-overlay -p -o all", "show-overlay: parsable output needs the names of its fields with -o"),
         ] {
             let ran = Twin::default().run(arguments);
             let command = arguments.split(' ').next().unwrap();

@@ -175,7 +175,7 @@ web4         mtu             rw   --             --             576-8900
             (ran.status, &*ran.err),
             (
                 2,
-                "dladm: show-linkprop: parsable output needs a list of fields with -o\ntry: dladm help show-linkprop\n"
+                "dladm: show-linkprop: parsable output needs the names of its fields with -o\ntry: dladm help show-linkprop\n"
             )
         );
     }

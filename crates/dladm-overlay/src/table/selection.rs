@@ -7,7 +7,7 @@ const ALL: &str = "all";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SelectionError {
     /// Scripts must say which fields they read, so that new ones never shift theirs.
-    #[error("parsable output needs a list of fields with -o")]
+    #[error("parsable output needs the names of its fields with -o")]
     FieldsNeeded,
     /// None of the names, or for a script not every name, is a field.
     #[error("{unknown} (known ones: {known})")]

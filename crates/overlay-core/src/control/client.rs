@@ -29,7 +29,7 @@ pub struct Client {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The daemon does not run.
-    #[error("no {} is running ({}: {error})", daemon.program(), socket.display())]
+    #[error("{} ({}: {error})", absence(*daemon, error), socket.display())]
     NotRunning {
         /// Which one.
         daemon: Daemon,
@@ -51,10 +51,21 @@ pub enum ClientError {
     Refused(#[from] ControlError),
 }
 
+/// What a failure to connect says of a daemon.
+fn absence(daemon: Daemon, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => format!("{} may not be asked by you", daemon.program()),
+        _ => format!("no {} is running", daemon.program()),
+    }
+}
+
 impl ClientError {
     /// What to do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::NotRunning { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                Some("the directory is closed to you: ask as one who may enter it, such as root".to_owned())
+            }
             Self::NotRunning { daemon, socket, .. } => Some(how_to_start(&[*daemon], socket)),
             Self::Lost { .. } => None,
             Self::Refused(error) => error.hint.clone(),

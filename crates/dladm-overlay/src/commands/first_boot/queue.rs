@@ -1,6 +1,7 @@
 //! The file of commands that wait for a first boot: one JSON array of words on each line. It is only ever replaced as a
 //! whole, under a lock on its directory, so that a crash leaves whole lines and nobody's line is lost.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -177,12 +178,17 @@ impl Queue {
             Err(Errno::ENOENT) => return Ok(Vec::new()),
             file => File::from(file?),
         };
-        let mut text = String::new();
-        file.take(FILE_MAX + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > FILE_MAX {
+        let mut octets = Vec::new();
+        file.take(FILE_MAX + 1).read_to_end(&mut octets)?;
+        if octets.len() as u64 > FILE_MAX {
             return Err(io::Error::other(format!("{name} has more than {FILE_MAX} octets")));
         }
-        Ok(text.lines().filter(|line| !line.trim().is_empty()).map(Line::read).collect())
+        Ok(octets
+            .split(|octet| *octet == b'\n')
+            .map(text)
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| Line::read(&line))
+            .collect())
     }
 
     /// Replaces a file; no lines are no file.
@@ -200,6 +206,14 @@ impl Queue {
         file.sync_all()?;
         renameat(&self.directory, NEW, &self.directory, name)?;
         self.directory.sync_all()
+    }
+}
+
+/// A line as text. One that is no UTF-8 is no command, whatever its other octets say, and costs its neighbours nothing.
+fn text(line: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(line) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(format!("not UTF-8: {}", String::from_utf8_lossy(line))),
     }
 }
 

@@ -338,3 +338,17 @@ fn a_file_that_is_no_file_of_ours_is_left_alone() {
     assert_eq!(twin.run("first-boot").status, 1);
     assert_eq!(fs::read_link(path).unwrap(), Path::new("/etc/passwd"));
 }
+
+#[test]
+fn a_line_that_is_no_text_costs_its_neighbours_nothing() {
+    let scratch = Scratch::new();
+    let mut twin = scratch.host("");
+    let lines =
+        [CREATE.as_bytes(), b"\n[\"dladm\",\"delete-vnic\",\"foo\xff0\"]\n", RENAME.as_bytes(), b"\n"];
+    fs::write(scratch.state().join("first-boot"), lines.concat()).unwrap();
+    let ran = twin.run("first-boot");
+    assert_eq!((ran.status, ran.err.lines().count() > 0), (1, true), "{}", ran.err);
+    assert!(twin.asked.contains(&"CreateVnic".to_owned()) && twin.asked.contains(&"RenameLink".to_owned()));
+    assert!(!twin.asked.contains(&"DeleteVnic".to_owned()), "{:?}", twin.asked);
+    assert!(scratch.read("first-boot.failed").unwrap().contains("not UTF-8"));
+}
