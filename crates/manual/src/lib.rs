@@ -1,7 +1,7 @@
 //! The manual pages: prose in Markdown (`pages`), with what the programs know of themselves put in from their own tables and command
 //! lines, so that neither can be forgotten. `make man` writes them to `docs/man`.
 //!
-//! A page begins with a line `% NAME SECTION DATE`. A line `{{PART}}` stands for a part that [`parts`] makes. Sections are
+//! A page begins with a line `% NAME SECTION DATE`. A line `{{PART}}` stands for a part that `parts` makes. Sections are
 //! headings of level 2 and, within them, 3; a term with its explanation is a definition list. In a code block of a section
 //! EXAMPLES each line that begins with `# ` is a command; `tests/e2e/manual.rs` runs them.
 #![forbid(unsafe_code)]
