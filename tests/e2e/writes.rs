@@ -187,7 +187,8 @@ impl Stand {
                 panic!("{case}: {error:?}");
             }
             drop(trap);
-            let alive = answer.is_ok() && self.host.daemon(Daemon::Overlayd).alive();
+            // It may be killed in what it tells varpd once it has answered.
+            let alive = answer.is_ok() && self.host.try_ask(Daemon::Overlayd, Request::Links).is_ok();
             if !alive {
                 self.host.kill9(Daemon::Overlayd);
                 self.host.start_overlayd();
