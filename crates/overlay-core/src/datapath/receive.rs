@@ -49,20 +49,17 @@ impl<D: Device> Overlay<D> {
 
     /// Gives a frame that comes from elsewhere to the VNICs that it is for, but not to the one with the address `but`.
     pub(super) fn deliver(&self, inner: &Inner<'_>, but: Option<MacAddr>) -> Result<(), DropReason> {
-        let receivers = if inner.ethernet.destination.is_multicast() {
+        let (receivers, nobody) = if inner.ethernet.destination.is_multicast() {
             let skip = |port: &Port<D>| but.is_some_and(|mac| port.settings.owns(mac));
-            self.flood(inner, Direction::In, skip)
+            (self.flood(inner, Direction::In, skip), DropReason::NoReceiver)
         } else {
-            self.give_owner(inner, Direction::In, |_| false).1
+            (self.give_owner(inner, Direction::In, |_| false).1, DropReason::UnknownMac)
         };
-        match receivers {
-            0 if inner.ethernet.destination.is_multicast() => Err(DropReason::NoReceiver),
-            0 => Err(DropReason::UnknownMac),
-            receivers => {
-                self.counters.became(receivers, inner.load.frames);
-                Ok(())
-            }
+        if receivers == 0 {
+            return Err(nobody);
         }
+        self.counters.became(receivers, inner.load.frames);
+        Ok(())
     }
 }
 
