@@ -219,18 +219,17 @@ impl Records {
 
     pub(crate) fn save_overlay(&self, record: &OverlayRecord) -> Result<(), ControlError> {
         let until_boot = UntilBoot { boot: self.boot, ..record.until_boot.clone() };
-        let stored = Stored::Overlay(OverlayRecord { until_boot, ..record.clone() });
-        self.dir(record.temporary)
-            .save(record.name.as_str(), &stored)
-            .map_err(|error| not_stored(&record.name, &error))
+        self.save(&Stored::Overlay(OverlayRecord { until_boot, ..record.clone() }), record.temporary)
     }
 
     pub(crate) fn save_vnic(&self, record: &VnicRecord) -> Result<(), ControlError> {
         let until_boot = UntilBoot { boot: self.boot, ..record.until_boot.clone() };
-        let stored = Stored::Vnic(VnicRecord { until_boot, ..record.clone() });
-        self.dir(record.temporary)
-            .save(record.name.as_str(), &stored)
-            .map_err(|error| not_stored(&record.name, &error))
+        self.save(&Stored::Vnic(VnicRecord { until_boot, ..record.clone() }), record.temporary)
+    }
+
+    fn save(&self, stored: &Stored, temporary: bool) -> Result<(), ControlError> {
+        let name = stored.name();
+        self.dir(temporary).save(name, stored).map_err(|error| not_stored(name, &error))
     }
 
     pub(crate) fn remove(&self, name: &LinkName, temporary: bool) -> Result<(), ControlError> {
@@ -319,7 +318,7 @@ impl Restored {
     }
 }
 
-fn not_stored(name: &LinkName, error: &io::Error) -> ControlError {
+fn not_stored(name: &str, error: &io::Error) -> ControlError {
     let hint = "see whether the file system of the state directory is full or read-only (OVERLAY_STATE_DIR)";
     ControlError::new(ErrorCode::Failed, format!("cannot store {name}: {error}")).with_hint(hint)
 }

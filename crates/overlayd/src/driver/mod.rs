@@ -3,14 +3,12 @@
 mod dormant;
 mod leases;
 mod link_properties;
-pub(crate) use leases::Given;
 mod overlay;
 mod properties;
 mod rename;
 mod restore;
 mod show;
 mod targets;
-pub(crate) use targets::Room;
 mod varpd;
 mod vnic;
 mod watch;
@@ -30,6 +28,8 @@ use overlay_core::protocol::{Association, ControlError, ErrorCode, Event, Privil
 use overlay_core::types::{LinkId, LinkName, OverlayMtu};
 
 use self::dormant::Dormant;
+pub(crate) use self::leases::Given;
+pub(crate) use self::targets::Room;
 use crate::lifecycle::Stage;
 use crate::records::{OverlayRecord, Records, VnicRecord};
 

@@ -45,19 +45,17 @@ impl Overlay {
             ControlError::invalid(format!("encapsulation {} has no address to listen on", record.encap))
         })?;
         let stage = Stage::restored(record.activated);
-        let (association, claimed, degraded, fault) = (None, None, None, None);
-        let mtu = OverlayMtu::default();
         let mut overlay = Self {
             record,
             stage,
             encap,
             properties,
             listen,
-            mtu,
-            association,
-            claimed,
-            degraded,
-            underlay: fault,
+            mtu: OverlayMtu::default(),
+            association: None,
+            claimed: None,
+            degraded: None,
+            underlay: None,
         };
         overlay.settle_properties(underlay)?;
         Ok(overlay)

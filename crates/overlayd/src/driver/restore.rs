@@ -223,11 +223,10 @@ impl<E: Engine> Driver<E> {
 
     /// Notes that an overlay's VNICs have followed it. One that waits for its zone gets a device that is new.
     pub(super) fn settle_overlay(&mut self, id: LinkId) {
-        let Some(overlay) = self.overlay_mut(id) else { return };
-        let mut record = overlay.record.clone();
-        if !record.resizing && record.renamed_from.is_none() {
-            return;
-        }
+        let unfinished = |record: &OverlayRecord| record.resizing || record.renamed_from.is_some();
+        let overlay = self.overlay_mut(id).filter(|overlay| unfinished(&overlay.record));
+        // Its record is copied only now: it can be long, and each of its VNICs asks at a start.
+        let Some(mut record) = overlay.map(|overlay| overlay.record.clone()) else { return };
         let follows = |vnic: &Vnic| vnic.awaits_zone || self.engine.has_device(id, vnic.record.id);
         record.resizing &= !self.vnics_over(id).all(follows);
         if self.is_older_self_gone(record.renamed_from.as_ref(), record.temporary) {
