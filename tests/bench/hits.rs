@@ -10,7 +10,7 @@ use overlay_core::datapath::{
 use overlay_core::encap;
 use overlay_core::lookup::{About, Fate, TargetMode, TargetTable, Timing, Verdict};
 use overlay_core::offload::{OffloadSet, VNET_HEADER, VnetHeader};
-use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VnetId};
+use overlay_core::types::{LinkId, MacAddr, Moment, VnetId};
 use overlay_core::wire::FlowHasher;
 use overlay_tests::resident_kib;
 
@@ -118,13 +118,11 @@ impl Filled {
 
     fn overlay(&self) -> Overlay<Nowhere> {
         let settings = OverlaySettings {
-            vnetid: VnetId::new(23).expect("legal"),
-            encap: encap::by_name("vxlan").expect("it is there"),
-            outer: encap::Outer::default(),
-            mtu: OverlayMtu::default(),
-            active: true,
             target: Some(TargetMode::Dynamic),
-            sources: None,
+            ..OverlaySettings::plain(
+                VnetId::new(23).expect("legal"),
+                encap::by_name("vxlan").expect("it is there"),
+            )
         };
         let port = PortSettings::plain(link(), MacAddr([2; 6]));
         let ports = vec![Arc::new(Port::new(port, Nowhere))];

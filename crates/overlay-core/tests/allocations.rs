@@ -14,7 +14,7 @@ use overlay_core::datapath::{
 use overlay_core::encap;
 use overlay_core::lookup::{About, Desk, Sources, TargetMode, TargetTable, Timing, Verdict};
 use overlay_core::offload::{Gso, Offload, OffloadSet, VNET_HEADER, VnetHeader};
-use overlay_core::types::{LinkId, MacAddr, Moment, Nanos, OverlayMtu, VnetId};
+use overlay_core::types::{LinkId, MacAddr, Moment, Nanos, VnetId};
 use overlay_core::wire::{ETHERNET_HEADER, Ecn, Ethernet, FlowHasher, Packet};
 use zerocopy::IntoBytes;
 
@@ -74,13 +74,12 @@ fn overlay(policy: PortPolicy) -> Arc<Overlay<Sink>> {
     }
     targets.learn(About::Mac(GROUP), &Verdict::Learned(vec![end(2), end(3)]), NOW, &mut |_| ());
     let settings = OverlaySettings {
-        vnetid: VnetId::new(23).expect("legal"),
-        encap: encap::by_name("vxlan").expect("it is there"),
-        outer: encap::Outer::default(),
-        mtu: OverlayMtu::default(),
-        active: true,
         target: Some(TargetMode::Dynamic),
         sources: Some(Sources::known([end(2).ip()])),
+        ..OverlaySettings::plain(
+            VnetId::new(23).expect("legal"),
+            encap::by_name("vxlan").expect("it is there"),
+        )
     };
     let port = PortSettings { policy, ..PortSettings::plain(link, HERE) };
     let ports = vec![Arc::new(Port::new(port, Sink::default()))];

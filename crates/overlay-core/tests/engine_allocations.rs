@@ -62,13 +62,12 @@ fn system(words: &str) {
 
 fn spec(end: u8) -> OverlaySpec {
     let settings = OverlaySettings {
-        vnetid: VnetId::new(23).expect("legal"),
-        encap: encap::by_name("vxlan").expect("it is there"),
-        outer: encap::Outer::default(),
-        mtu: OverlayMtu::default(),
-        active: true,
         target: Some(TargetMode::Dynamic),
         sources: Some(Sources::Any),
+        ..OverlaySettings::plain(
+            VnetId::new(23).expect("legal"),
+            encap::by_name("vxlan").expect("it is there"),
+        )
     };
     let timing = Timing { ageing: None, negative: 1000, timeout: 1000 };
     OverlaySpec { settings, listen: underlay(end), timing, targets_max: 65_536 }

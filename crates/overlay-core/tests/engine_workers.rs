@@ -34,13 +34,12 @@ fn system(words: &str) {
 
 fn overlay() -> OverlaySpec {
     let settings = OverlaySettings {
-        vnetid: VnetId::new(23).expect("legal"),
-        encap: encap::by_name("vxlan").expect("it is there"),
-        outer: encap::Outer::default(),
-        mtu: OverlayMtu::default(),
-        active: true,
         target: Some(TargetMode::Point(([127, 0, 0, 2], 4789).into())),
         sources: Some(Sources::Any),
+        ..OverlaySettings::plain(
+            VnetId::new(23).expect("legal"),
+            encap::by_name("vxlan").expect("it is there"),
+        )
     };
     let timing = Timing { ageing: None, negative: 1000, timeout: 1000 };
     OverlaySpec { settings, listen: ([127, 0, 0, 1], 4789).into(), timing, targets_max: 100 }

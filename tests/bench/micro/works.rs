@@ -6,7 +6,7 @@ use overlay_core::datapath::{
     FrameBuf, Outward, Overlay, OverlayCounters, OverlaySettings, Port, PortPolicy, PortSettings, Protection,
     Waiting,
 };
-use overlay_core::encap::{ENCAPS, Outer};
+use overlay_core::encap::ENCAPS;
 use overlay_core::lookup::{About, Desk, Fate, Sources, TargetMode, TargetTable, Timing, Verdict};
 use overlay_core::offload::{Cut, Member, Run, VNET_HEADER};
 use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VnetId};
@@ -196,13 +196,10 @@ fn protected() -> PortPolicy {
 fn overlay(policy: PortPolicy) -> Overlay<Nowhere> {
     let mtu = OverlayMtu::new(MTU).expect("legal");
     let settings = OverlaySettings {
-        vnetid: VnetId::new(VNETID).expect("legal"),
-        encap: ENCAPS[0],
-        outer: Outer::default(),
         mtu,
-        active: true,
         target: Some(TargetMode::Point(end())),
         sources: Some(Sources::known([end().ip()])),
+        ..OverlaySettings::plain(VnetId::new(VNETID).expect("legal"), ENCAPS[0])
     };
     let port = Port::new(PortSettings { mtu, policy, ..PortSettings::plain(link(1), HERE) }, Nowhere);
     let targets = Arc::new(table::<Waiting>(1));

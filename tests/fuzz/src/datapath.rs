@@ -9,7 +9,7 @@ use overlay_core::datapath::{
     Arrival, Demux, Device, DeviceError, FrameBuf, Inbox, MuxCounters, Outward, Overlay, OverlaySettings,
     Port, PortPolicy, PortSettings,
 };
-use overlay_core::encap::{ENCAPS, Outer};
+use overlay_core::encap::ENCAPS;
 use overlay_core::lookup::{Sources, TargetMode, TargetTable, Timing};
 use overlay_core::offload::{Cut, Offload, OffloadSet, VNET_HEADER, VnetHeader};
 use overlay_core::types::{LinkId, MacAddr, Moment, OverlayMtu, VlanId, VnetId};
@@ -60,13 +60,10 @@ impl Stage {
         let link = |number: u32| LinkId(number.try_into().expect("not 0"));
         let mtu = OverlayMtu::try_from(MTU).expect("a legal MTU");
         let settings = OverlaySettings {
-            vnetid: VnetId::new(23).expect("a legal vnetid"),
-            encap: ENCAPS[0],
-            outer: Outer::default(),
             mtu,
-            active: true,
             target: Some(TargetMode::Point(end())),
             sources: Some(Sources::known([end().ip()])),
+            ..OverlaySettings::plain(VnetId::new(23).expect("a legal vnetid"), ENCAPS[0])
         };
         let port = |number: u8, vid, policy| {
             let plain = PortSettings::plain(link(number.into()), mac(number));

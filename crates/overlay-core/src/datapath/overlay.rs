@@ -26,6 +26,15 @@ pub struct OverlaySettings {
     pub sources: Option<Sources>,
 }
 
+impl OverlaySettings {
+    /// Of an overlay that is active and has what is the default for the rest: nobody has said yet where anything goes, nor
+    /// who may send.
+    pub fn plain(vnetid: VnetId, encap: &'static dyn Encap) -> Self {
+        let (outer, mtu) = (Outer::default(), OverlayMtu::default());
+        Self { vnetid, encap, outer, mtu, active: true, target: None, sources: None }
+    }
+}
+
 /// An overlay at one moment: changes make a new one with the same counters.
 pub struct Overlay<D> {
     pub(super) settings: OverlaySettings,

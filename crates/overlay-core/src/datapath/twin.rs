@@ -11,7 +11,7 @@ use super::{
 use crate::encap;
 use crate::lookup::{About, Desk, Released, Sources, TargetMode, TargetTable, Timing, Verdict};
 use crate::offload::{Offload, OffloadSet, VNET_HEADER, VnetHeader};
-use crate::types::{LinkId, MacAddr, Moment, OverlayMtu, VlanId, VnetId};
+use crate::types::{LinkId, MacAddr, Moment, VlanId, VnetId};
 use crate::wire::FlowHasher;
 use proptest::prelude::*;
 use zerocopy::IntoBytes;
@@ -88,13 +88,9 @@ impl Bench {
 
     pub(super) fn with(vids: &[Option<VlanId>], change: impl Fn(&mut OverlaySettings)) -> Self {
         let mut settings = OverlaySettings {
-            vnetid: VnetId::new(23).unwrap(),
-            encap: encap::ENCAPS[0],
-            outer: encap::Outer::default(),
-            mtu: OverlayMtu::default(),
-            active: true,
             target: Some(TargetMode::Point(point())),
             sources: Some(Sources::known([point().ip()])),
+            ..OverlaySettings::plain(VnetId::new(23).unwrap(), encap::ENCAPS[0])
         };
         change(&mut settings);
         let ports = vids

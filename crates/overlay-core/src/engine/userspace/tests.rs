@@ -43,15 +43,7 @@ fn frame() -> Vec<u8> {
 }
 
 fn settings() -> OverlaySettings {
-    OverlaySettings {
-        vnetid: VnetId::new(23).unwrap(),
-        encap: crate::encap::ENCAPS[0],
-        outer: crate::encap::Outer::default(),
-        mtu: OverlayMtu::default(),
-        active: true,
-        target: None,
-        sources: None,
-    }
+    OverlaySettings::plain(VnetId::new(23).unwrap(), crate::encap::ENCAPS[0])
 }
 
 fn overlay_spec() -> OverlaySpec {

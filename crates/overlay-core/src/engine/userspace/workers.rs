@@ -232,7 +232,7 @@ mod tests {
     use crate::device::TapDevice;
     use crate::lookup::{TargetMode, TargetTable, Timing};
     use crate::offload::VNET_HEADER;
-    use crate::types::{LinkId, OverlayMtu, VnetId};
+    use crate::types::{LinkId, VnetId};
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::sync::mpsc;
     use std::time::Duration;
@@ -253,13 +253,8 @@ mod tests {
     /// An overlay whose destinations are asked for, without any VNIC or socket.
     fn dynamic(desk: &Arc<Desk>) -> Arc<Overlay<TapDevice>> {
         let settings = OverlaySettings {
-            vnetid: VnetId::new(23).unwrap(),
-            encap: crate::encap::ENCAPS[0],
-            outer: crate::encap::Outer::default(),
-            mtu: OverlayMtu::default(),
-            active: true,
             target: Some(TargetMode::Dynamic),
-            sources: None,
+            ..OverlaySettings::plain(VnetId::new(23).unwrap(), crate::encap::ENCAPS[0])
         };
         let timing = Timing { ageing: None, negative: 1000, timeout: 1000 };
         let table = Arc::new(TargetTable::new(link(), Arc::clone(desk), timing, 100));
