@@ -202,7 +202,8 @@ mod tests {
         }
         for part in &shards.parts {
             let left = (part.start.load(Ordering::Relaxed).cast_const(), part.mask.load(Ordering::Relaxed));
-            assert_eq!(part.read().span(), Some(left));
+            // By the secret of the hash one part in some runs has nothing.
+            assert_eq!(part.read().span().unwrap_or((ptr::null(), 0)), left);
         }
     }
 }
